@@ -1,0 +1,57 @@
+# Every command sets up what it needs, from pyproject.toml alone.
+
+PYTHON ?= python3
+OLDEST_PYTHON ?= python3.11
+BIN := .venv/bin
+OLDEST := .venv-oldest/bin
+# Estimator checks with array API inputs run only where this is set before scipy is imported.
+PYTEST := SCIPY_ARRAY_API=1 MPLBACKEND=Agg
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-oldest lint format bench clean
+
+help:  ## Show these lines
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: .venv/demo  ## Run the examples, and write their figures to build/demo/
+	$(BIN)/python examples/demo.py
+
+test: .venv/test  ## Run all tests
+	$(PYTEST) $(BIN)/python -m pytest -n 2
+
+test-oldest: .venv-oldest/test  ## Run all tests on the oldest supported dependencies
+	$(PYTEST) $(OLDEST)/python -m pytest -n 2
+
+lint: .venv/lint  ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/lint  ## Mend the style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/bench  ## Compare speed and memory with other ways to compute the same
+	$(BIN)/python benchmarks/bench.py
+
+clean:  ## Remove everything that these commands made
+	rm -rf .venv .venv-oldest build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "sknw needs Python 3.11 or later")'
+	$(PYTHON) -m venv .venv
+	touch $@
+
+.venv/demo: .venv/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+.venv/test .venv/lint .venv/bench: .venv/%: .venv/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	touch $@
+
+.venv-oldest/test: pyproject.toml
+	$(OLDEST_PYTHON) -m venv .venv-oldest
+	$(OLDEST)/python -m pip install --quiet uv
+	$(OLDEST)/python -m uv pip install --quiet --resolution lowest-direct --editable '.[test]'
+	touch $@

@@ -1,0 +1,219 @@
+"""Kernels: what is known of each, in one table.
+
+A kernel K is a function of u = distance / bandwidth >= 0 with K(0) = 1. Most are smooth in t = u * u and are
+written in t: a square needs no root, and may come from a matrix product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+Profile = Callable[[np.ndarray], np.ndarray]
+
+# exp() is up to fifty times slower where its result is subnormal. Nothing is lost by stopping short of that: a row
+# whose weights are all this small is summed again in the log domain.
+LOWEST_LOG = -700.0
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel and the facts that algorithms ask of it.
+
+    Parameters
+    ----------
+    name : str
+        What messages and displays call it.
+
+    profile : callable
+        K as a function of an array u >= 0 of distances in bandwidths, or of u * u where `squared` is true. It
+        returns an array of the same shape and may overwrite the one that it was given.
+
+    squared : bool, default=False
+        Whether `profile` takes u * u. State it only for kernels that are smooth in u * u: their squared distances may
+        then be computed as one matrix product, whose rounding a kernel with a kink at zero would magnify.
+
+    log_ratio : callable, default=None
+        ``log_ratio(t0, dt)`` is log K at u * u = t0 + dt minus log K at u * u = t0, without cancellation where t0 is
+        large. For kernels that are positive everywhere: it keeps queries far from the data exact.
+
+    support : float, default=inf
+        K(u) = 0 for all u > support.
+
+    polynomial : tuple of float, default=None
+        Coefficients c with K(u) = sum_p c[p] * u**p for 0 <= u <= support.
+
+    positive_definite : bool, default=False
+        Whether the matrix K(|x_i - x_j|) of any points in any number of features has no negative eigenvalue.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknw import KERNELS, Kernel
+    >>> KERNELS["triangular"]([0.0, 0.5, 2.0])
+    array([1. , 0.5, 0. ])
+    >>> def flat_top(u):
+    ...     return np.clip(2 - u, 0, 1)
+    >>> Kernel("flat top", flat_top, support=2.0)([0.0, 0.5, 1.5])
+    array([1. , 1. , 0.5])
+    """
+
+    name: str
+    profile: Profile
+    squared: bool = False
+    log_ratio: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+    support: float = np.inf
+    polynomial: tuple[float, ...] | None = None
+    positive_definite: bool = False
+
+    def __call__(self, u) -> np.ndarray:
+        """K(u) for an array of distances in bandwidths; the sign of u has no influence."""
+        return self.of_square(np.square(np.asarray(u, dtype=float)))
+
+    def log_profile(self, u) -> np.ndarray:
+        """Log K(u), also where K(u) is too small for a float; -inf where it is zero."""
+        t = np.square(np.asarray(u, dtype=float))
+        if self.log_ratio is not None:
+            return self.log_ratio(np.zeros_like(t), t)
+        with np.errstate(divide="ignore"):
+            return np.log(self.of_square(t))
+
+    def of_square(self, t: np.ndarray) -> np.ndarray:
+        """K as a function of t = u * u. May overwrite t."""
+        return self.profile(t if self.squared else np.sqrt(t, out=t))
+
+
+def _gaussian(t):
+    np.multiply(t, -0.5, out=t)
+    if t.dtype == np.float64:
+        np.maximum(t, LOWEST_LOG, out=t)
+    return np.exp(t, out=t)
+
+
+def _boxcar(u):
+    return (u <= 1).astype(u.dtype)
+
+
+def _triangular(u):
+    return np.maximum(1 - u, 0)
+
+
+def _constant(t):
+    return np.ones_like(t)
+
+
+def _epanechnikov(t):
+    np.subtract(1, t, out=t)
+    return np.maximum(t, 0, out=t)
+
+
+def _biweight(t):
+    return np.square(_epanechnikov(t))
+
+
+def _triweight(t):
+    return _epanechnikov(t) ** 3
+
+
+def _tricube(t):
+    np.minimum(t, 1, out=t)
+    return (1 - t * np.sqrt(t)) ** 3
+
+
+def _cosine(t):
+    return np.where(t < 1, np.cos(np.pi / 2 * np.sqrt(np.minimum(t, 1))), 0)
+
+
+def _exponential(u):
+    return np.exp(np.maximum(-u, LOWEST_LOG))
+
+
+def _logistic(t):
+    decay = np.exp(np.maximum(-np.sqrt(t), LOWEST_LOG))
+    return 4 * decay / (1 + decay) ** 2
+
+
+def _sigmoid(t):
+    decay = np.exp(np.maximum(-np.sqrt(t), LOWEST_LOG))
+    return 2 * decay / (1 + decay**2)
+
+
+def _cauchy(t):
+    return 1 / (1 + t)
+
+
+def _matern32(t):
+    v = np.minimum(np.sqrt(3 * t), -LOWEST_LOG)
+    return (1 + v) * np.exp(-v)
+
+
+def _step(t0, dt):
+    """sqrt(t0 + dt) - sqrt(t0), as a quotient that does not cancel."""
+    roots = np.sqrt(np.maximum(t0 + dt, 0)) + np.sqrt(t0)
+    return np.divide(dt, roots, out=np.zeros(roots.shape), where=roots > 0)
+
+
+def _log_gaussian(t0, dt):
+    return -0.5 * dt
+
+
+def _log_constant(t0, dt):
+    return np.zeros_like(dt)
+
+
+def _log_exponential(t0, dt):
+    return -_step(t0, dt)
+
+
+def _log_logistic(t0, dt):
+    u0, du = np.sqrt(t0), _step(t0, dt)
+    return -du - 2 * (np.log1p(np.exp(-u0 - du)) - np.log1p(np.exp(-u0)))
+
+
+def _log_sigmoid(t0, dt):
+    u0, du = np.sqrt(t0), _step(t0, dt)
+    return -du - (np.log1p(np.exp(-2 * (u0 + du))) - np.log1p(np.exp(-2 * u0)))
+
+
+def _log_cauchy(t0, dt):
+    return -np.log1p(dt / (1 + t0))
+
+
+def _log_matern32(t0, dt):
+    v0, dv = np.sqrt(3 * t0), np.sqrt(3) * _step(t0, dt)
+    return np.log1p(dv / (1 + v0)) - dv
+
+
+_TABLE = (
+    Kernel("gaussian", _gaussian, squared=True, log_ratio=_log_gaussian, positive_definite=True),
+    Kernel("boxcar", _boxcar, support=1.0, polynomial=(1,)),
+    Kernel("triangular", _triangular, support=1.0, polynomial=(1, -1)),
+    Kernel("constant", _constant, squared=True, log_ratio=_log_constant, polynomial=(1,), positive_definite=True),
+    Kernel("epanechnikov", _epanechnikov, squared=True, support=1.0, polynomial=(1, 0, -1)),
+    Kernel("biweight", _biweight, squared=True, support=1.0, polynomial=(1, 0, -2, 0, 1)),
+    Kernel("triweight", _triweight, squared=True, support=1.0, polynomial=(1, 0, -3, 0, 3, 0, -1)),
+    Kernel("tricube", _tricube, squared=True, support=1.0, polynomial=(1, 0, 0, -3, 0, 0, 3, 0, 0, -1)),
+    Kernel("cosine", _cosine, squared=True, support=1.0),
+    Kernel("exponential", _exponential, log_ratio=_log_exponential, positive_definite=True),
+    Kernel("logistic", _logistic, squared=True, log_ratio=_log_logistic, positive_definite=True),
+    Kernel("sigmoid", _sigmoid, squared=True, log_ratio=_log_sigmoid, positive_definite=True),
+    Kernel("cauchy", _cauchy, squared=True, log_ratio=_log_cauchy, positive_definite=True),
+    Kernel("matern32", _matern32, squared=True, log_ratio=_log_matern32, positive_definite=True),
+)
+
+_ALIASES = {
+    "uniform": "boxcar",
+    "tophat": "boxcar",
+    "rectangular": "boxcar",
+    "linear": "triangular",
+    "quartic": "biweight",
+    "laplacian": "exponential",
+}
+
+_BY_NAME = {kernel.name: kernel for kernel in _TABLE}
+
+#: Every kernel by its names, aliases included.
+KERNELS = MappingProxyType(_BY_NAME | {alias: _BY_NAME[name] for alias, name in _ALIASES.items()})

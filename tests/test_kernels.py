@@ -1,0 +1,132 @@
+"""Every fact that a kernel states is true of its profile."""
+
+import pickle
+
+import numpy as np
+import pytest
+from definition import LOG_PROFILES
+from scipy.spatial.distance import cdist
+
+from sknw import KERNELS, Kernel
+
+NAMES = sorted({kernel.name for kernel in KERNELS.values()})
+U = np.linspace(0, 3, 301)
+FAR = np.array([0.0, 0.5, 1.0, 10.0, 30.0, 500.0, 1e4])
+
+
+def test_the_table_is_complete():
+    assert sorted(LOG_PROFILES) == NAMES
+    assert len(NAMES) == 14
+
+
+@pytest.mark.parametrize(
+    ("alias", "name"),
+    [
+        ("uniform", "boxcar"),
+        ("tophat", "boxcar"),
+        ("rectangular", "boxcar"),
+        ("linear", "triangular"),
+        ("quartic", "biweight"),
+        ("laplacian", "exponential"),
+    ],
+)
+def test_aliases(alias, name):
+    assert KERNELS[alias] is KERNELS[name]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_profile_is_that_of_the_definition(name):
+    with np.errstate(divide="ignore"):
+        want = np.exp(LOG_PROFILES[name](U.astype(np.longdouble)))
+    np.testing.assert_allclose(KERNELS[name](U), want.astype(float), rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_log_profile_is_the_logarithm_of_the_profile(name):
+    with np.errstate(divide="ignore"):
+        want = LOG_PROFILES[name](FAR.astype(np.longdouble))
+    np.testing.assert_allclose(KERNELS[name].log_profile(FAR), want.astype(float), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_log_ratio_is_a_difference_of_logarithms(name):
+    kernel = KERNELS[name]
+    if kernel.log_ratio is None:
+        assert kernel.support == 1
+        return
+    u0, u = np.meshgrid(FAR, FAR)
+    got = kernel.log_ratio(u0**2, u**2 - u0**2)
+    np.testing.assert_allclose(got, kernel.log_profile(u) - kernel.log_profile(u0), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_profile_at_zero_is_one_and_falls(name):
+    k = KERNELS[name](U)
+    assert k[0] == 1
+    assert (np.diff(k) <= 0).all()
+    assert (k >= 0).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_support(name):
+    kernel = KERNELS[name]
+    k = kernel(U)
+    if np.isfinite(kernel.support):
+        assert (k[kernel.support < U] == 0).all()
+        assert (k[kernel.support > U] > 0).all()
+    else:
+        assert (k > 0).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_polynomial(name):
+    kernel = KERNELS[name]
+    if kernel.polynomial is None:
+        return
+    u = U[kernel.support >= U]
+    np.testing.assert_allclose(kernel(u), np.polynomial.Polynomial(kernel.polynomial)(u), atol=1e-13)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_positive_definite(name):
+    # Random points in one to five features, and lattices, on which the kernels that end betray themselves.
+    rng = np.random.default_rng(0)
+    lattice = np.stack(np.meshgrid(*[np.arange(4.0)] * 3), axis=-1).reshape(-1, 3)
+    lowest = np.inf
+    for step in (0.2, 0.5, 0.7, 0.9, 1.1):
+        points = [rng.normal(size=(60, d)) for d in (1, 2, 5)] + [np.arange(40.0)[:, None], lattice]
+        lowest = min(lowest, *(np.linalg.eigvalsh(KERNELS[name](cdist(x, x) * step)).min() for x in points))
+    assert KERNELS[name].positive_definite == (lowest > -1e-10)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_squared_profile_is_smooth_at_zero(name):
+    # K(sqrt(t)) has a bounded slope, so that a rounding error in t stays one in K.
+    kernel = KERNELS[name]
+    t = 1e-12
+    slope = abs(kernel(np.sqrt([t]))[0] - 1) / t
+    assert (slope < 10) == (kernel.squared or name == "boxcar")
+
+
+def test_the_sign_of_u_has_no_influence():
+    for name in NAMES:
+        np.testing.assert_array_equal(KERNELS[name](-U), KERNELS[name](U))
+
+
+def test_a_call_leaves_its_argument_alone():
+    for name in NAMES:
+        u = U.copy()
+        KERNELS[name](u)
+        KERNELS[name].log_profile(u)
+        np.testing.assert_array_equal(u, U)
+
+
+def test_kernels_pickle():
+    for name in NAMES:
+        assert pickle.loads(pickle.dumps(KERNELS[name])) == KERNELS[name]
+
+
+def test_a_kernel_of_ones_own_states_its_facts():
+    kernel = Kernel("cone", lambda u: np.maximum(2 - u, 0), support=2.0)
+    np.testing.assert_allclose(kernel([0, 1, 3]), [2, 1, 0])
+    np.testing.assert_allclose(kernel.log_profile([0, 1, 3]), [np.log(2), 0, -np.inf])
