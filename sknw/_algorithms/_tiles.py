@@ -1,0 +1,42 @@
+"""Tiles: pieces of work that fit a cache, and threads that work on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+from joblib import effective_n_jobs, parallel_config
+from threadpoolctl import ThreadpoolController
+
+# Numbers in a batch of whole rows: several such arrays are alive at once.
+_BATCH_NUMBERS = 2**18
+
+# Finding the loaded BLAS libraries takes milliseconds, more than many a prediction.
+_libraries = cache(ThreadpoolController)
+
+
+def batches(n: int, size: int) -> list[slice]:
+    """Consecutive slices of `size` numbers that cover the first `n`."""
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+
+def row_batch(n_columns: int) -> int:
+    """How many rows of this length to hold at a time."""
+    return max(1, _BATCH_NUMBERS // n_columns)
+
+
+def map_tiles(function: Callable[[slice], object], n_queries: int, size: int, n_jobs: int | None) -> list:
+    """[function(tile) for tile in consecutive slices of `size` queries], by `n_jobs` threads.
+
+    The tiles are the same for any number of threads, and so are the results. BLAS is held to one thread: on matrices
+    as small as a tile, its own threads cost more than they give.
+    """
+    tiles = batches(n_queries, size)
+    with parallel_config(backend="threading"):  # processes, joblib's default, have limits that threads have not
+        n_threads = min(effective_n_jobs(n_jobs), len(tiles))
+    with _libraries().limit(limits=1, user_api="blas"):
+        if n_threads == 1:
+            return [function(tile) for tile in tiles]
+        with ThreadPoolExecutor(n_threads) as pool:
+            return list(pool.map(function, tiles))
