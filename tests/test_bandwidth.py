@@ -1,0 +1,140 @@
+"""Bandwidth rules: the numbers they promise, and their laws."""
+
+import numpy as np
+import pytest
+from scipy.stats import gaussian_kde
+
+from sknw import NadarayaWatsonRegressor
+from sknw._leave_one_out import squared_error
+from sknw.datasets import make_sine
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(60, 3)) * [1, 10, 0.1]
+Y = np.sin(X[:, 0]) + X[:, 1] / 10 + 0.2 * RNG.normal(size=60)
+RULES = ["scott", "silverman", "loo"]
+
+
+def bandwidth(rule, X, y=Y, sample_weight=None, kernel="gaussian", **params):
+    return NadarayaWatsonRegressor(kernel, rule, **params).fit(X, y, sample_weight).bandwidth_
+
+
+@pytest.mark.parametrize("rule", ["scott", "silverman"])
+def test_rules_of_thumb_are_those_of_scipy(rule):
+    density = gaussian_kde(X.T)
+    factor = density.scotts_factor() if rule == "scott" else density.silverman_factor()
+    np.testing.assert_allclose(bandwidth(rule, X), factor * X.std(axis=0))
+
+
+@pytest.mark.parametrize("rule", ["scott", "silverman"])
+def test_weights_that_are_no_counts_enter_by_their_effective_number(rule):
+    weight = RNG.uniform(size=60)
+    density = gaussian_kde(X.T, weights=weight)
+    factor = density.scotts_factor() if rule == "scott" else density.silverman_factor()
+    mean = np.average(X, axis=0, weights=weight)
+    spread = np.sqrt(np.average((X - mean) ** 2, axis=0, weights=weight))
+    np.testing.assert_allclose(bandwidth(rule, X, sample_weight=weight), factor * spread)
+
+
+@pytest.mark.parametrize("kernel", ["gaussian", "epanechnikov", "exponential"])
+@pytest.mark.parametrize("rule", RULES)
+def test_an_integer_weight_is_that_many_rows(rule, kernel):
+    counts = RNG.integers(0, 4, 60)
+    weighted = bandwidth(rule, X, sample_weight=counts, kernel=kernel)
+    repeated = bandwidth(rule, X.repeat(counts, axis=0), Y.repeat(counts), kernel=kernel)
+    np.testing.assert_allclose(weighted, repeated, rtol=1e-7)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 0.125, 1e9])
+@pytest.mark.parametrize("rule", RULES)
+def test_bandwidth_scales_with_the_unit_and_not_with_the_origin(rule, scale):
+    np.testing.assert_allclose(bandwidth(rule, X * scale), bandwidth(rule, X) * scale, rtol=1e-7)
+    np.testing.assert_allclose(bandwidth(rule, X + 1e6), bandwidth(rule, X), rtol=1e-4)
+    np.testing.assert_allclose(bandwidth(rule, X, (Y + 1) * scale), bandwidth(rule, X), rtol=1e-6)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_order_of_rows_has_no_influence(rule):
+    order = RNG.permutation(60)
+    np.testing.assert_allclose(bandwidth(rule, X[order], Y[order]), bandwidth(rule, X), rtol=1e-7)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_constant_feature_gets_inf_and_changes_nothing(rule):
+    with_constant = bandwidth(rule, np.c_[X, np.full(60, 0.1)])
+    assert with_constant[3] == np.inf
+    np.testing.assert_allclose(with_constant[:3], bandwidth(rule, X), rtol=1e-7)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_equal_rows_predict_the_mean(rule):
+    model = NadarayaWatsonRegressor(bandwidth=rule).fit(np.full((5, 2), 0.3), [1, 2, 3, 4, 5])
+    assert (model.bandwidth_ == np.inf).all()
+    np.testing.assert_array_equal(model.predict([[0.3, 0.3], [7, 7]]), [3, 3])
+    assert NadarayaWatsonRegressor(bandwidth=rule).fit([[4.0]], [2]).predict([[7.0]]) == 2
+
+
+def error(kernel, h, x, y):
+    algorithm = NadarayaWatsonRegressor(kernel, h).fit(x, y)._algorithm
+    return squared_error(algorithm, "nearest")
+
+
+@pytest.mark.parametrize("kernel", ["gaussian", "triangular", "boxcar", "cauchy"])
+def test_loo_finds_the_minimum_of_the_curve(kernel):
+    x, y = make_sine(random_state=0)
+    model = NadarayaWatsonRegressor(kernel).fit(x, y)
+    search = model.bandwidth_search_
+    curve = [error(kernel, h, x, y) for h in np.geomspace(0.01, 50, 300)]
+    assert search.best_score <= min(curve) * (1.001 if kernel in ("gaussian", "cauchy") else 1.05)
+    np.testing.assert_allclose(search.best_score, error(kernel, model.bandwidth_[0], x, y))
+
+
+def test_loo_finds_a_fast_oscillation():
+    x = RNG.uniform(size=(1000, 1))
+    y = np.sin(40 * x[:, 0])
+    assert NadarayaWatsonRegressor().fit(x, y).score(x, y) > 0.99
+
+
+def test_loo_reports():
+    model = NadarayaWatsonRegressor().fit(X, Y)
+    search = model.bandwidth_search_
+    assert search.status == "converged"
+    assert search.criterion == "loo"
+    assert search.bandwidths.shape == (search.n_evaluations, 3)
+    assert search.scores.shape == (search.n_evaluations,)
+    assert (np.diff(search.bandwidths[:, 0]) > 0).all()
+    assert search.best_score == search.scores[search.best_index] == search.scores.min()
+    np.testing.assert_array_equal(search.bandwidths[search.best_index], model.bandwidth_)
+    np.testing.assert_allclose(search.best_score, np.mean((model.predict(None) - Y) ** 2))
+
+
+def test_loo_says_when_the_bandwidth_is_at_the_bound_or_does_not_matter():
+    x = np.arange(30.0)[:, None]
+    search = NadarayaWatsonRegressor().fit(x, (-1.0) ** np.arange(30)).bandwidth_search_
+    assert search.status == "at the bound"
+    assert search.best_index == search.n_evaluations - 1
+    search = NadarayaWatsonRegressor().fit(x.repeat(2, axis=0), np.arange(30).repeat(2)).bandwidth_search_
+    assert search.status in ("at the bound", "converged")
+    search = NadarayaWatsonRegressor().fit(x, np.ones(30)).bandwidth_search_
+    assert search.status == "flat"
+    assert search.best_index == search.n_evaluations - 1
+
+
+def test_only_a_search_reports():
+    model = NadarayaWatsonRegressor().fit(X, Y)
+    assert not hasattr(model.set_params(bandwidth="scott").fit(X, Y), "bandwidth_search_")
+
+
+@pytest.mark.parametrize("fallback", ["nan", "raise"])
+def test_a_fallback_without_a_number_counts_as_the_mean(fallback):
+    model = NadarayaWatsonRegressor("boxcar", fallback=fallback).fit(X, Y)
+    with_mean = NadarayaWatsonRegressor("boxcar", fallback="mean").fit(X, Y)
+    np.testing.assert_array_equal(model.bandwidth_, with_mean.bandwidth_)
+
+
+def test_another_metric_gets_one_number():
+    model = NadarayaWatsonRegressor(metric="cityblock").fit(X, Y)
+    assert isinstance(model.bandwidth_, float)
+    scaled = NadarayaWatsonRegressor(metric="cityblock").fit(X * 8, Y)
+    np.testing.assert_allclose(scaled.bandwidth_, 8 * model.bandwidth_)
+    one = NadarayaWatsonRegressor(metric="cityblock").fit(X[:, :1], Y)
+    np.testing.assert_allclose(one.bandwidth_, bandwidth("loo", X[:, :1])[0], rtol=1e-6)
