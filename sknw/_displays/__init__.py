@@ -1,0 +1,8 @@
+"""Displays: figures of fitted estimators, drawn from their public methods."""
+
+from sknw._displays._attention import AttentionDisplay
+from sknw._displays._bandwidth import BandwidthDisplay
+from sknw._displays._kernel import KernelDisplay
+from sknw._displays._regression import RegressionDisplay
+
+__all__ = ["AttentionDisplay", "BandwidthDisplay", "KernelDisplay", "RegressionDisplay"]

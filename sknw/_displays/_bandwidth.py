@@ -1,0 +1,159 @@
+"""BandwidthDisplay: how well each bandwidth did, and which was chosen."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+class BandwidthDisplay:
+    """A criterion against the bandwidth, with the chosen one marked.
+
+    Make one with `from_estimator` or `from_cv_results`.
+
+    Parameters
+    ----------
+    curves : dict of str to (ndarray of shape (n_bandwidths,), ndarray of shape (n_bandwidths,))
+        For each label, ascending bandwidths and their scores.
+
+    best : (float, float)
+        The chosen bandwidth and its score.
+
+    criterion : str
+        What the scores are.
+
+    xlabel : str, default="bandwidth"
+        What the bandwidths are.
+
+    Attributes
+    ----------
+    lines_ : list of matplotlib Line2D
+        One for each curve.
+
+    best_point_ : matplotlib Line2D
+        The mark.
+
+    ax_ : matplotlib Axes
+        The axes drawn on.
+
+    figure_ : matplotlib Figure
+        Their figure.
+
+    Examples
+    --------
+    >>> from sknw import BandwidthDisplay, NadarayaWatsonRegressor
+    >>> from sknw.datasets import make_sine
+    >>> model = NadarayaWatsonRegressor().fit(*make_sine(random_state=0))
+    >>> display = BandwidthDisplay.from_estimator(model)
+    >>> bool(display.best[0] == model.bandwidth_[0])
+    True
+    """
+
+    def __init__(self, curves, best, *, criterion, xlabel="bandwidth"):
+        self.curves = curves
+        self.best = best
+        self.criterion = criterion
+        self.xlabel = xlabel
+
+    @classmethod
+    def from_estimator(cls, estimator, *, ax=None, **kwargs):
+        """Draw the bandwidth search of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : NadarayaWatsonRegressor
+            Fitted with a bandwidth that is found by a search, such as "loo".
+
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a new figure.
+
+        **kwargs : dict
+            For :meth:`matplotlib.axes.Axes.plot`.
+
+        Returns
+        -------
+        display : BandwidthDisplay
+        """
+        search = getattr(estimator, "bandwidth_search_", None)
+        if search is None:
+            raise ValueError(
+                "There is no search to draw: fit an estimator whose bandwidth is found by one, such as "
+                f"bandwidth='loo'; got {estimator!r}."
+            )
+        bandwidths, xlabel = np.asarray(search.bandwidths), "bandwidth"
+        if bandwidths.ndim == 2:
+            varying = bandwidths[:, np.isfinite(bandwidths[0])]
+            if varying.shape[1] == 0:
+                raise ValueError("There is no search to draw: no feature varies.")
+            bandwidths = varying[:, 0]
+            if varying.shape[1] > 1:
+                bandwidths, xlabel = np.exp(np.log(varying).mean(axis=1)), "bandwidth (geometric mean of the features')"
+        best = bandwidths[search.best_index], search.best_score
+        curves = {search.criterion: (bandwidths, np.asarray(search.scores))}
+        name = {"loo": "squared leave-one-out error"}.get(search.criterion, search.criterion)
+        return cls(curves, best, criterion=name, xlabel=xlabel).plot(ax=ax, **kwargs)
+
+    @classmethod
+    def from_cv_results(cls, search, *, param="bandwidth", ax=None, **kwargs):
+        """Draw the mean test score of a grid search, one curve for each combination of its other parameters.
+
+        Parameters
+        ----------
+        search : GridSearchCV
+            Fitted, with numbers as the bandwidths.
+
+        param : str, default="bandwidth"
+            The parameter, by its name in the grid or the end of it: in a pipeline, "bandwidth" stands for
+            "nadarayawatsonregressor__bandwidth".
+
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a new figure.
+
+        **kwargs : dict
+            For :meth:`matplotlib.axes.Axes.plot`.
+
+        Returns
+        -------
+        display : BandwidthDisplay
+        """
+        tried = search.cv_results_["params"]
+        names = [name for name in tried[0] if name == param or name.endswith(f"__{param}")]
+        if len(names) != 1:
+            raise ValueError(f"The grid must have one parameter {param!r}; it has {', '.join(tried[0])}.")
+        points: dict[str, list] = {}
+        for params, score in zip(tried, search.cv_results_["mean_test_score"], strict=True):
+            others = [f"{name.split('__')[-1]}={value}" for name, value in params.items() if name != names[0]]
+            points.setdefault(", ".join(others), []).append((params[names[0]], score))
+        curves = {label: tuple(np.array(sorted(pairs), dtype=float).T) for label, pairs in points.items()}
+        best = search.best_params_[names[0]], search.best_score_
+        return cls(curves, best, criterion="mean test score").plot(ax=ax, **kwargs)
+
+    def plot(self, *, ax=None, **kwargs):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a new figure.
+
+        **kwargs : dict
+            For :meth:`matplotlib.axes.Axes.plot`.
+
+        Returns
+        -------
+        display : BandwidthDisplay
+        """
+        import matplotlib.pyplot as plt
+
+        if ax is None:
+            _, ax = plt.subplots()
+        self.lines_ = [
+            ax.plot(bandwidths, scores, **{"marker": ".", "label": label, **kwargs})[0]
+            for label, (bandwidths, scores) in self.curves.items()
+        ]
+        (self.best_point_,) = ax.plot(
+            *self.best, "o", markersize=10, fillstyle="none", color="black", label=f"chosen: {self.best[0]:.3g}"
+        )
+        ax.set(xscale="log", xlabel=self.xlabel, ylabel=self.criterion)
+        ax.legend()
+        self.ax_, self.figure_ = ax, ax.figure
+        return self

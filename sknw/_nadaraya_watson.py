@@ -1,0 +1,279 @@
+"""NadarayaWatsonRegressor: validate, look up, hand over, store."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.utils.validation import check_is_fitted
+
+from sknw._algorithms import Problem, build
+from sknw._attention_matrix import AttentionMatrix
+from sknw._bandwidth import choose_bandwidth
+from sknw._leave_one_out import leave_one_out
+from sknw._pooling import attention, pool, warn_unreached
+from sknw._validation import (
+    all_or_nothing,
+    check_algorithm,
+    check_bandwidth,
+    check_fallback,
+    check_kernel,
+    check_metric,
+    check_queries,
+    check_training_data,
+)
+
+
+class NadarayaWatsonRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    r"""Nadaraya-Watson kernel regression, also known as attention pooling.
+
+    A query looks at all training rows (the keys), weighs them by a kernel of their distance, and gets the weighted
+    mean of their labels (the values):
+
+    .. math::
+
+        f(q) = \sum_i a_i(q) \, y_i, \qquad
+        a_i(q) = \frac{w_i \, K(|q - x_i| / h)}{\sum_j w_j \, K(|q - x_j| / h)}
+
+    with the kernel :math:`K`, the bandwidth :math:`h` and sample weights :math:`w`. Predictions are exact, for queries
+    far from the data too, and lie between the smallest and the largest label.
+
+    Parameters
+    ----------
+    kernel : str, Kernel or callable, default="gaussian"
+        How attention falls with u = distance / bandwidth.
+
+        - positive everywhere: "gaussian" exp(-u²/2), "exponential" exp(-u), "matern32" (1 + √3 u) exp(-√3 u),
+          "logistic" 4 / (eᵘ + 2 + e⁻ᵘ), "sigmoid" 2 / (eᵘ + e⁻ᵘ), "cauchy" 1 / (1 + u²), "constant" 1;
+        - zero for u > 1: "boxcar" 1, "triangular" 1 - u, "epanechnikov" 1 - u², "biweight" (1 - u²)²,
+          "triweight" (1 - u²)³, "tricube" (1 - u³)³, "cosine" cos(πu/2);
+        - the aliases "uniform", "tophat", "rectangular" (boxcar), "linear" (triangular), "quartic" (biweight) and
+          "laplacian" (exponential);
+        - a function of an array u >= 0 that returns a non-negative array of the same shape, or a `Kernel`.
+
+    bandwidth : float, array-like of shape (n_features,) or str, default="loo"
+        The unit of u, in the units of the features: the standard deviation of the Gaussian kernel, the radius of a
+        kernel that ends. One for all features, or one for each; ``inf`` takes a feature out. Or a rule, which gives a
+        multiple of the weighted standard deviation of each feature, and ``inf`` where that is zero:
+
+        - "loo": the multiple with the lowest squared leave-one-out error, from 0.0001 to 100;
+        - "scott": n**(-1 / (d + 4)), with d features that vary;
+        - "silverman": (n * (d + 2) / 4)**(-1 / (d + 4)).
+
+        The rules of thumb are made for density estimation by a Gaussian kernel [3]_, [4]_ and know nothing of y.
+        For other metrics than the Euclidean, "loo" gives a multiple of the root of half the mean squared distance.
+
+    metric : str or callable, default="euclidean"
+        A metric of :func:`scipy.spatial.distance.cdist`, a function of two rows, or "precomputed": X is then the
+        matrix of distances, of shape (n_samples, n_samples) in `fit` and (n_queries, n_samples) later.
+
+    metric_params : dict, default=None
+        Further arguments for the metric.
+
+    algorithm : {"auto", "brute"}, default="auto"
+        How the sums are computed. It has no influence on the result.
+
+    fallback : {"nearest", "mean", "nan", "raise"}, default="nearest"
+        What a query gets that no training row has any weight for, which happens with kernels that end: the value of
+        the nearest row (ties averaged), which is the limit of a shrinking bandwidth; the mean of all labels; NaN; or
+        an error. A warning tells how many queries were concerned; in a search over small bandwidths, where that is to
+        be expected, silence it with ``warnings.filterwarnings("ignore", message=".*no training row in reach")``.
+
+    n_jobs : int, default=None
+        The number of threads, over the queries. None is 1 unless in a :obj:`joblib.parallel_config` context, -1 is
+        all processors. It has no influence on the result.
+
+    Attributes
+    ----------
+    bandwidth_ : float or ndarray of shape (n_features,)
+        The bandwidth in use: a float where one number was given or the metric is not Euclidean.
+
+    bandwidth_search_ : :class:`~sklearn.utils.Bunch`
+        The report of the rule "loo", absent otherwise: `bandwidths` tried, in ascending order, their `scores` by the
+        `criterion` (lower is better; over several outputs each is scaled by its variance), `best_index`,
+        `best_score`, `n_evaluations`, and the outcome in `status` ("converged", "at the bound" or "flat") and in
+        a `message`.
+
+    attention_weights_ : AttentionMatrix of shape (n_samples, n_samples)
+        The weights of the training labels in the fit to each training row, itself included. A lazy array: it costs
+        nothing until it is used. Its `trace()` is the effective degrees of freedom.
+
+    kernel_ : Kernel
+        The kernel in use.
+
+    algorithm_ : str
+        The algorithm in use.
+
+    n_features_in_ : int
+        Number of features seen during `fit`.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during `fit`, where all are strings.
+
+    See Also
+    --------
+    sklearn.neighbors.KNeighborsRegressor : The mean of a fixed number of neighbours.
+    sklearn.gaussian_process.GaussianProcessRegressor : Solves for its weights, which may be negative.
+
+    Notes
+    -----
+    Integer sample weights count repetitions of a row; a row of weight zero is as good as absent. Leave-one-out, in
+    ``predict(None)`` and for the bandwidth, leaves out one repetition; where weights are not all integers, the row.
+
+    A prediction takes time proportional to the product of the numbers of queries and training rows.
+
+    References
+    ----------
+    .. [1] E. A. Nadaraya (1964). On estimating regression. Theory of Probability and Its Applications 9 (1), 141-142.
+           :doi:`10.1137/1109020`
+    .. [2] G. S. Watson (1964). Smooth regression analysis. Sankhyā A 26 (4), 359-372.
+           https://www.jstor.org/stable/25049340
+    .. [3] D. W. Scott (1992). Multivariate Density Estimation. Wiley. :doi:`10.1002/9780470316849`
+    .. [4] B. W. Silverman (1986). Density Estimation for Statistics and Data Analysis. Chapman and Hall.
+           :doi:`10.1201/9781315140919`
+    .. [5] A. Zhang, Z. C. Lipton, M. Li and A. J. Smola (2023). Dive into Deep Learning, section 11.2, Attention
+           pooling by similarity. Cambridge University Press. https://d2l.ai
+
+    Examples
+    --------
+    >>> from sknw import NadarayaWatsonRegressor
+    >>> from sknw.datasets import make_sine
+    >>> X, y = make_sine(n_samples=40, random_state=1)
+    >>> model = NadarayaWatsonRegressor(bandwidth=0.5).fit(X, y)
+    >>> model.predict([[1.0], [2.0], [1000.0]]).round(2)
+    array([2.1 , 3.81, 2.56])
+    >>> weights = model.attention_weights([[1.0]])
+    >>> weights.shape, float((weights @ y).round(2)[0])
+    ((1, 40), 2.1)
+    >>> NadarayaWatsonRegressor("epanechnikov").fit(X, y).bandwidth_.round(2)
+    array([0.72])
+    """
+
+    def __init__(
+        self,
+        kernel="gaussian",
+        bandwidth="loo",
+        *,
+        metric="euclidean",
+        metric_params=None,
+        algorithm="auto",
+        fallback="nearest",
+        n_jobs=None,
+    ):
+        self.kernel = kernel
+        self.bandwidth = bandwidth
+        self.metric = metric
+        self.metric_params = metric_params
+        self.algorithm = algorithm
+        self.fallback = fallback
+        self.n_jobs = n_jobs
+
+    def fit(self, X, y, sample_weight=None):
+        """Store the training rows, and find the bandwidth.
+
+        A fit that fails leaves an earlier one in place.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The training rows. float32 is kept; everything else becomes float64.
+
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their labels.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each row counts; not negative, and not all zero.
+
+        Returns
+        -------
+        self : NadarayaWatsonRegressor
+            Fitted.
+        """
+        with all_or_nothing(self):
+            kernel = check_kernel(self.kernel)
+            metric, metric_params = check_metric(self.metric, self.metric_params)
+            algorithm, fallback = check_algorithm(self.algorithm), check_fallback(self.fallback)
+            X, y, sample_weight = check_training_data(self, X, y, sample_weight)
+            bandwidth = check_bandwidth(self.bandwidth, metric, X.shape[1])
+            problem = Problem(X, y.reshape(len(y), -1), sample_weight, kernel, metric, metric_params)
+            if isinstance(bandwidth, str):
+                bandwidth, search = choose_bandwidth(
+                    bandwidth, problem, algorithm=algorithm, fallback=fallback, n_jobs=self.n_jobs
+                )
+                if search is not None:
+                    self.bandwidth_search_ = search
+            self._algorithm = build(algorithm, replace(problem, bandwidth=bandwidth))
+            self._output_shape = y.shape[1:]
+            self.kernel_ = kernel
+            self.bandwidth_ = bandwidth
+            self.algorithm_ = self._algorithm.name
+        return self
+
+    def predict(self, X):
+        """Predict the weighted mean of the training labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, n_features), or None
+            The queries. None stands for the training rows, each predicted without itself, as in
+            :class:`~sklearn.neighbors.KNeighborsRegressor`.
+
+        Returns
+        -------
+        y : ndarray of shape (n_queries,) or (n_queries, n_outputs)
+            In the dtype of the training rows.
+
+        Warns
+        -----
+        UserWarning
+            If no training row is in reach of some query, with their number and what `fallback` gave them.
+        """
+        check_is_fitted(self)
+        fallback, problem = check_fallback(self.fallback), self._algorithm.problem
+        if X is None:
+            means, n_unreached = leave_one_out(self._algorithm, fallback, self.n_jobs)
+        else:
+            queries = problem.scale(check_queries(self, X))
+            sums, _ = self._algorithm.sums(queries, n_jobs=self.n_jobs)
+            means, n_unreached = pool(problem, sums, queries, fallback)
+        warn_unreached(n_unreached, len(means), problem.kernel.name, fallback)
+        return means.reshape(len(means), *self._output_shape).astype(problem.X.dtype)
+
+    def attention_weights(self, X, *, sparse=False):
+        """Compute the weight of each training label in the prediction for each query.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, n_features)
+            The queries.
+
+        sparse : bool, default=False
+            Return a sparse array, made without the dense one. Of use for kernels that end.
+
+        Returns
+        -------
+        weights : ndarray or csr_array of shape (n_queries, n_samples)
+            Rows sum to 1; ``weights @ y`` equals ``predict(X)``.
+
+        Warns
+        -----
+        UserWarning
+            If no training row is in reach of some query, with their number and what `fallback` gave them.
+        """
+        check_is_fitted(self)
+        fallback, problem = check_fallback(self.fallback), self._algorithm.problem
+        queries = problem.scale(check_queries(self, X))
+        weights, n_unreached = attention(self._algorithm, queries, fallback, sparse=sparse, n_jobs=self.n_jobs)
+        warn_unreached(n_unreached, len(queries), problem.kernel.name, fallback)
+        return weights
+
+    @property
+    def attention_weights_(self):
+        check_is_fitted(self)
+        return AttentionMatrix(self._algorithm, check_fallback(self.fallback), self.n_jobs)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.pairwise = self.metric == "precomputed"
+        tags.input_tags.positive_only = self.metric == "precomputed"
+        return tags

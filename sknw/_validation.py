@@ -1,0 +1,202 @@
+"""Validation: the only file that checks what users give. An error says what was wanted and what was got."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable, Collection
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
+
+from sknw._algorithms import ALGORITHMS
+from sknw._bandwidth import RULES
+from sknw._kernels import KERNELS, Kernel
+from sknw._pooling import FALLBACKS
+
+# Metrics of cdist whose value for a pair of rows depends on this pair alone.
+_METRICS = (
+    "braycurtis",
+    "canberra",
+    "chebyshev",
+    "cityblock",
+    "correlation",
+    "cosine",
+    "dice",
+    "euclidean",
+    "hamming",
+    "jaccard",
+    "jensenshannon",
+    "mahalanobis",
+    "minkowski",
+    "rogerstanimoto",
+    "russellrao",
+    "seuclidean",
+    "sokalsneath",
+    "sqeuclidean",
+    "yule",
+)
+
+# Left out, cdist estimates these from queries and keys together: a prediction would depend on its neighbours in X.
+_REQUIRED_PARAMS = {"mahalanobis": "VI", "seuclidean": "V"}
+
+
+@contextmanager
+def all_or_nothing(estimator):
+    """Fit into an estimator that forgets an earlier fit, or, should this one fail, is left as it was."""
+    before = vars(estimator).copy()
+    for name in before:
+        if name.endswith("_") and not name.startswith("_"):
+            delattr(estimator, name)
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+def check_training_data(estimator, X, y, sample_weight):
+    """X in float32 or float64, y of shape (n_samples,) or (n_samples, n_outputs) in float64, and weights."""
+    X, y = validate_data(estimator, X, y, dtype=[np.float64, np.float32], multi_output=True, y_numeric=True)
+    if estimator.metric == "precomputed":
+        _check_distances(X)
+        if X.shape[0] != X.shape[1]:
+            raise ValueError(
+                "metric='precomputed' needs the square matrix of distances between the training rows to fit; "
+                f"got X of shape {X.shape}."
+            )
+    return X.copy(), y.astype(np.float64), _check_sample_weight(sample_weight, len(X))
+
+
+def check_queries(estimator, X):
+    """X with the features that `fit` saw, by number and name."""
+    X = validate_data(estimator, X, dtype=[np.float64, np.float32], reset=False)
+    if estimator.metric == "precomputed":
+        _check_distances(X)
+    return X
+
+
+def _check_distances(X):
+    if X.min() < 0:
+        raise ValueError(
+            f"Negative values in data passed to metric='precomputed', which needs distances in X; got {X.min()}."
+        )
+
+
+def _check_sample_weight(sample_weight, n_samples: int) -> np.ndarray:
+    if sample_weight is None or isinstance(sample_weight, numbers.Real):
+        sample_weight = np.full(n_samples, 1.0 if sample_weight is None else float(sample_weight))
+    weight = check_array(sample_weight, dtype=np.float64, ensure_2d=False, copy=True, input_name="sample_weight")
+    if weight.ndim != 1:
+        raise ValueError(f"sample_weight must be 1D array or scalar, got {weight.ndim}D array.")
+    if weight.shape != (n_samples,):
+        raise ValueError(f"sample_weight.shape == {weight.shape}, expected {(n_samples,)}!")
+    if weight.min() < 0:
+        raise ValueError(f"Negative values in data passed to `sample_weight`: got {weight.min()}.")
+    if weight.max() == 0:
+        raise ValueError("sample_weight has only zero weights: at least one has to be positive.")
+    return weight
+
+
+def check_name(value, known: Collection[str], parameter: str) -> str:
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(f"{parameter} must be one of {', '.join(map(repr, sorted(known)))}; got {value!r}.")
+    return value
+
+
+def check_algorithm(algorithm) -> str:
+    return check_name(algorithm, {"auto", *ALGORITHMS}, "algorithm")
+
+
+def check_fallback(fallback) -> str:
+    return check_name(fallback, FALLBACKS, "fallback")
+
+
+def check_metric(metric, metric_params) -> tuple[str | Callable, dict]:
+    if not callable(metric):
+        check_name(metric, [*_METRICS, "precomputed"], "metric")
+    if metric_params is not None and not isinstance(metric_params, dict):
+        raise TypeError(f"metric_params must be a dict or None, got {metric_params!r}.")
+    params = dict(metric_params or {})
+    if metric in ("euclidean", "precomputed") and params:
+        raise ValueError(f"metric={metric!r} takes no metric_params; got {params}.")
+    required = _REQUIRED_PARAMS.get(metric) if isinstance(metric, str) else None
+    if required is not None and required not in params:
+        raise ValueError(
+            f"metric={metric!r} needs metric_params={{{required!r}: ...}}: scipy would estimate it from the queries "
+            "of each call."
+        )
+    return metric, params
+
+
+def check_bandwidth(bandwidth, metric, n_features: int) -> str | float | np.ndarray:
+    """The name of a rule, a float, or an array of one bandwidth a feature."""
+    if isinstance(bandwidth, str):
+        check_name(bandwidth, RULES, "bandwidth, where it names a rule,")
+        if bandwidth in ("scott", "silverman") and metric != "euclidean":
+            raise ValueError(
+                f"bandwidth={bandwidth!r} multiplies the spreads of features and needs metric='euclidean'; got "
+                f"metric={metric!r}. Give a number, or 'loo'."
+            )
+        return bandwidth
+    values = np.asarray(bandwidth)
+    if values.dtype.kind not in "iuf":
+        raise TypeError(
+            f"bandwidth must be a positive number, one for each feature, or one of {', '.join(map(repr, RULES))}; "
+            f"got {bandwidth!r}."
+        )
+    if not (values > 0).all():
+        raise ValueError(f"bandwidth must be positive, got {bandwidth!r}.")
+    if values.ndim == 0:
+        return float(values)
+    if metric != "euclidean":
+        raise ValueError(f"One bandwidth a feature needs metric='euclidean'; got metric={metric!r}.")
+    if values.shape != (n_features,):
+        raise ValueError(
+            f"bandwidth must have one value or one per feature ({n_features}); got an array of shape {values.shape}."
+        )
+    return values.astype(np.float64)
+
+
+def check_kernel(kernel) -> Kernel:
+    """The kernel that a name, a `Kernel` or a function of u stands for."""
+    if isinstance(kernel, str):
+        return KERNELS[check_name(kernel, KERNELS, "kernel, where it is a name,")]
+    if isinstance(kernel, Kernel):
+        if kernel in KERNELS.values():
+            return kernel
+        checked = replace(kernel, profile=_CheckedProfile(kernel.name, kernel.profile))
+    elif callable(kernel):
+        name = getattr(kernel, "__name__", type(kernel).__name__)
+        checked = Kernel(name, _CheckedProfile(name, kernel))
+    else:
+        raise TypeError(f"kernel must be a name, a Kernel or a callable; got {kernel!r}.")
+    checked(np.linspace(0, 3, 7))
+    return checked
+
+
+@dataclass(frozen=True)
+class _CheckedProfile:
+    """A user's kernel function, which is not believed: each of its answers is checked."""
+
+    name: str
+    function: Callable
+
+    def __call__(self, u):
+        answer = np.asarray(self.function(u))
+        if answer.shape != u.shape:
+            raise ValueError(
+                f"kernel {self.name!r} must return an array of the shape that it gets; got {answer.shape} "
+                f"for {u.shape}."
+            )
+        if not np.can_cast(answer.dtype, np.float64, "same_kind"):
+            raise TypeError(f"kernel {self.name!r} must return real numbers; got {answer.dtype}.")
+        answer = answer.astype(np.float64, copy=False)
+        lowest, highest = answer.min(initial=0.0), answer.max(initial=0.0)
+        if not (lowest >= 0 and highest < np.inf):
+            worst = lowest if not lowest >= 0 else highest
+            raise ValueError(f"kernel {self.name!r} must return finite, non-negative numbers; got {worst}.")
+        return answer

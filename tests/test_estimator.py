@@ -1,0 +1,316 @@
+"""NadarayaWatsonRegressor is a scikit-learn estimator, and keeps its contracts."""
+
+import copy
+import io
+import pickle
+import warnings
+
+import joblib
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import sklearn
+from cases import LABELS, TRAINING_ROWS, queries
+from definition import LOG_PROFILES
+from kernels import Decay
+from sklearn.base import clone, is_regressor
+from sklearn.datasets import make_regression
+from sklearn.metrics import pairwise_distances
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
+from sklearn.neighbors import RadiusNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
+
+from sknw import KERNELS, Kernel, NadarayaWatsonRegressor
+
+CONFIGURATIONS = [
+    NadarayaWatsonRegressor(),
+    NadarayaWatsonRegressor("epanechnikov"),
+    NadarayaWatsonRegressor(Decay()),
+    NadarayaWatsonRegressor(metric="precomputed"),
+    NadarayaWatsonRegressor(metric="cityblock"),
+    NadarayaWatsonRegressor(bandwidth="scott"),
+    NadarayaWatsonRegressor("exponential", 0.5, n_jobs=2),
+]
+
+X, Y = make_regression(80, 4, noise=5, random_state=0)
+X /= X.std(axis=0)
+
+
+@pytest.mark.filterwarnings("ignore:.*no training row in reach:UserWarning")
+@parametrize_with_checks(CONFIGURATIONS)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("estimator", CONFIGURATIONS[:5], ids=repr)
+def test_check_estimator(estimator):
+    check_estimator(estimator)
+
+
+def test_it_is_a_regressor():
+    assert is_regressor(NadarayaWatsonRegressor())
+
+
+@pytest.mark.filterwarnings("ignore:.*no training row in reach:UserWarning")
+def test_grid_search_over_kernel_and_bandwidth_in_a_pipeline():
+    grid = {
+        "nadarayawatsonregressor__kernel": ["gaussian", "epanechnikov", "cauchy"],
+        "nadarayawatsonregressor__bandwidth": [0.1, 0.5, 1.0, "loo"],
+    }
+    pipeline = make_pipeline(StandardScaler(), NadarayaWatsonRegressor())
+    search = GridSearchCV(pipeline, grid, cv=KFold(3, shuffle=True, random_state=0), n_jobs=2).fit(X, Y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert search.best_score_ > 0.3
+
+
+def test_cross_validation_of_a_precomputed_metric_is_that_of_the_features():
+    folds = KFold(4, shuffle=True, random_state=0)
+    D = pairwise_distances(X)
+    by_distance = cross_val_score(NadarayaWatsonRegressor(bandwidth=0.8, metric="precomputed"), D, Y, cv=folds)
+    by_feature = cross_val_score(NadarayaWatsonRegressor(bandwidth=0.8), X, Y, cv=folds)
+    np.testing.assert_allclose(by_distance, by_feature)
+
+
+def skops_round_trip(model):
+    import skops.io as sio
+
+    data = sio.dumps(model)
+    unknown = sio.get_untrusted_types(data=data)
+    assert all(name.startswith(("sknw.", "kernels.")) for name in unknown)
+    return sio.loads(data, trusted=unknown)
+
+
+def joblib_round_trip(model):
+    buffer = io.BytesIO()
+    joblib.dump(model, buffer)
+    buffer.seek(0)
+    return joblib.load(buffer)
+
+
+@pytest.mark.parametrize(
+    "round_trip",
+    [lambda m: pickle.loads(pickle.dumps(m)), joblib_round_trip, copy.deepcopy, skops_round_trip],
+    ids=["pickle", "joblib", "deepcopy", "skops"],
+)
+@pytest.mark.parametrize(
+    "model",
+    [
+        NadarayaWatsonRegressor(),
+        NadarayaWatsonRegressor("triangular", [1.0, 2.0, 3.0, np.inf], fallback="mean"),
+        NadarayaWatsonRegressor(Decay(), 1.0, metric="minkowski", metric_params={"p": 3}),
+    ],
+    ids=["default", "compact", "callable"],
+)
+def test_copies_predict_the_same_bits(model, round_trip):
+    model = clone(model).fit(X, Y, np.arange(80) % 3)
+    again = round_trip(model)
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+    np.testing.assert_array_equal(again.attention_weights(X), model.attention_weights(X))
+    np.testing.assert_array_equal(again.predict(None), model.predict(None))
+
+
+def test_a_pickle_holds_the_data_once():
+    rows = np.random.default_rng(0).normal(size=(5000, 10))
+    model = NadarayaWatsonRegressor(bandwidth=1.0).fit(rows, rows[:, 0])
+    model.predict(rows)
+    assert len(pickle.dumps(model)) < 1.3 * rows.nbytes
+
+
+@pytest.mark.parametrize("kernel", LOG_PROFILES)
+def test_predict_changes_nothing(kernel):
+    model = NadarayaWatsonRegressor(kernel, 1.0).fit(X, Y)
+    before = pickle.dumps(model)
+    rows, labels = X.copy(), Y.copy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.predict(X)
+        model.predict(None)
+        model.attention_weights(X, sparse=True)
+        model.attention_weights_.trace()
+        repr(model)
+    assert pickle.dumps(model) == before
+    np.testing.assert_array_equal(rows, X)
+    np.testing.assert_array_equal(labels, Y)
+
+
+def test_the_fit_is_not_tied_to_the_arrays_that_it_got():
+    rows, labels, weight = X.copy(), Y.copy(), np.ones(80)
+    model = NadarayaWatsonRegressor(bandwidth=1.0).fit(rows, labels, weight)
+    before = model.predict(X)
+    rows[:], labels[:], weight[:] = 0, 0, 0
+    np.testing.assert_array_equal(model.predict(X), before)
+
+
+@pytest.mark.parametrize("case", TRAINING_ROWS)
+@pytest.mark.parametrize("kernel", LOG_PROFILES)
+@pytest.mark.filterwarnings("ignore:.*no training row in reach:UserWarning")
+def test_weights_sum_to_one_and_means_lie_between_the_labels(kernel, case):
+    rows = TRAINING_ROWS[case]
+    at = queries(rows)
+    for bandwidth in ("scott", 1e-6, 1e6):
+        model = NadarayaWatsonRegressor(kernel, bandwidth).fit(rows, LABELS)
+        weights = model.attention_weights(at)
+        np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-12)
+        assert (weights >= 0).all()
+        predictions = model.predict(at)
+        np.testing.assert_allclose(weights @ LABELS, predictions, rtol=0, atol=1e-10)
+        assert predictions.min() >= LABELS.min()
+        assert predictions.max() <= LABELS.max()
+        np.testing.assert_array_equal(model.fit(rows, np.full(len(rows), 0.1)).predict(at), 0.1)
+
+
+@pytest.mark.parametrize("kernel", LOG_PROFILES)
+def test_a_vanishing_bandwidth_is_the_nearest_neighbour_and_a_huge_one_the_mean(kernel):
+    at = np.random.default_rng(0).normal(size=(30, 4))
+    nearest = Y[pairwise_distances(at, X).argmin(axis=1)]
+    model = NadarayaWatsonRegressor(kernel, 1e-12)
+    if KERNELS[kernel].support == 1:
+        with pytest.warns(UserWarning, match="30 of 30 queries have no training row in reach"):
+            np.testing.assert_allclose(model.fit(X, Y).predict(at), nearest)
+    elif kernel not in ("constant", "cauchy"):
+        np.testing.assert_allclose(model.fit(X, Y).predict(at), nearest)
+    for huge in (1e12, np.inf, [np.inf] * 4):
+        model.set_params(bandwidth=huge).fit(X, Y)
+        np.testing.assert_allclose(model.predict(at), Y.mean(), rtol=1e-9, atol=1e-7)
+
+
+def test_far_queries_get_the_nearest_label_and_ties_are_averaged():
+    model = NadarayaWatsonRegressor(bandwidth=0.1).fit([[0.0], [1.0], [1.0], [2.0]], [1.0, 2.0, 4.0, 9.0])
+    far = np.array([[50.0], [1e6], [1e17], [1e300], [-1e300]])
+    np.testing.assert_array_equal(model.predict(far), [9, 9, 9, 9, 1])
+    np.testing.assert_array_equal(model.fit([[0.0], [1.0], [1.0]], [1, 2, 4]).predict(far[:4]), [3, 3, 3, 3])
+    np.testing.assert_array_equal(model.fit([[-1.0], [1.0]], [1, 2]).predict([[0.0]]), [1.5])
+    single = NadarayaWatsonRegressor(bandwidth=0.1).fit(np.float32([[0], [1]]), [1, 9])
+    np.testing.assert_array_equal(single.predict(np.float32([[3e38], [-3e38]])), [9, 1])
+
+
+def test_extreme_units():
+    rows = np.arange(10.0)[:, None]
+    want = NadarayaWatsonRegressor(bandwidth=0.5).fit(rows, rows[:, 0]).predict(rows + 0.3)
+    for unit in (1e-300, 1e-200, 1e-9, 1e9, 1e200, 1e300):
+        model = NadarayaWatsonRegressor(bandwidth=0.5 * unit).fit(rows * unit, rows[:, 0])
+        np.testing.assert_allclose(model.predict((rows + 0.3) * unit), want, rtol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [int, bool, np.int8, object, np.float32])
+def test_labels_become_floats(dtype):
+    labels = (np.arange(80) % 2).astype(dtype)
+    predictions = NadarayaWatsonRegressor(bandwidth=1.0).fit(X, labels).predict(X)
+    assert predictions.dtype == np.float64
+    assert (predictions % 1 > 0).any()
+
+
+@pytest.mark.parametrize(("dtype", "kept"), [(np.float32, np.float32), (np.float64, np.float64), (int, np.float64)])
+def test_the_dtype_of_the_rows_is_kept(dtype, kept):
+    rows = (X * 10).astype(dtype)
+    model = NadarayaWatsonRegressor(bandwidth=8.0).fit(rows, Y)
+    assert model.predict(rows).dtype == model.predict(None).dtype == kept
+    assert model.attention_weights(rows).dtype == model.attention_weights(rows, sparse=True).dtype == kept
+    assert model.attention_weights_.dtype == model.attention_weights_.diagonal().dtype == kept
+
+
+def test_shapes_of_labels():
+    for labels in (Y, Y[:, None], np.c_[Y, -Y]):
+        model = NadarayaWatsonRegressor(bandwidth=1.0).fit(X, labels)
+        assert model.predict(X).shape == labels.shape == model.predict(None).shape
+    np.testing.assert_allclose(model.predict(X)[:, 1], -model.predict(X)[:, 0])
+
+
+def test_data_frames():
+    want = NadarayaWatsonRegressor().fit(X, Y).predict(X)
+    for frame in (pd.DataFrame(X, columns=list("abcd")), pl.DataFrame(X, schema=list("abcd"))):
+        model = NadarayaWatsonRegressor().fit(frame, Y)
+        np.testing.assert_array_equal(model.predict(frame), want)
+        assert list(model.feature_names_in_) == list("abcd")
+    labels = pd.Series(Y, index=np.arange(80)[::-1])
+    model.fit(pd.DataFrame(X), labels, sample_weight=pd.Series(np.ones(80)))
+    np.testing.assert_array_equal(model.predict(pd.DataFrame(X)), want)
+
+
+def test_metadata_routing():
+    weight = np.arange(80) % 3 + 0.5
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = NadarayaWatsonRegressor(bandwidth=1.0).set_fit_request(sample_weight=True)
+        pipeline = make_pipeline(StandardScaler().set_fit_request(sample_weight=False), model).fit(
+            X, Y, sample_weight=weight
+        )
+        scaled = pipeline[:-1].transform(X)
+        want = NadarayaWatsonRegressor(bandwidth=1.0).fit(scaled, Y, weight).predict(scaled)
+        np.testing.assert_array_equal(pipeline.predict(X), want)
+
+
+@pytest.mark.parametrize("kernel", ["gaussian", "boxcar", "tricube"])
+@pytest.mark.filterwarnings("ignore:.*no training row in reach:UserWarning")
+def test_weight_k_is_k_rows_and_weight_zero_is_none(kernel):
+    counts = np.arange(80) % 4
+    weighted = NadarayaWatsonRegressor(kernel, 0.4).fit(X, Y, counts)
+    repeated = NadarayaWatsonRegressor(kernel, 0.4).fit(X.repeat(counts, axis=0), Y.repeat(counts))
+    at = np.vstack([X, 1000 * X])  # far away a row without weight may be the nearest
+    np.testing.assert_allclose(weighted.predict(at), repeated.predict(at), rtol=1e-10)
+    assert (weighted.attention_weights(at)[:, counts == 0] == 0).all()
+
+
+def test_a_boxcar_is_the_mean_of_the_neighbours_in_a_radius():
+    near = X[:40] + 0.1
+    ours = NadarayaWatsonRegressor("boxcar", 1.2).fit(X, Y).predict(near)
+    theirs = RadiusNeighborsRegressor(radius=1.2).fit(X, Y).predict(near)
+    np.testing.assert_allclose(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("fallback", "want"), [("nearest", [3.0, 1.5]), ("mean", [2.0, 2.0]), ("nan", [np.nan, np.nan])]
+)
+def test_fallbacks(fallback, want):
+    model = NadarayaWatsonRegressor("boxcar", 0.5, fallback=fallback).fit([[0.0], [1.0], [3.0]], [1, 2, 3])
+    with pytest.warns(
+        UserWarning, match=f"2 of 3 queries have no training row in reach of the kernel 'boxcar'.*{fallback}"
+    ):
+        np.testing.assert_allclose(model.predict([[9.0], [2.0], [1.1]]), [want[0], {1.5: 2.5}.get(want[1], want[1]), 2])
+    with pytest.warns(UserWarning, match="1 of 1 queries"):
+        weights = model.attention_weights([[9.0]])
+    np.testing.assert_allclose(weights @ [1, 2, 3], want[:1])
+    with pytest.warns(UserWarning, match="1 of 1 queries"):
+        np.testing.assert_array_equal(model.attention_weights([[9.0]], sparse=True).toarray(), weights)
+
+
+def test_the_fallback_can_raise():
+    model = NadarayaWatsonRegressor("boxcar", 0.5, fallback="raise").fit([[0.0], [1.0]], [1, 2])
+    np.testing.assert_array_equal(model.predict([[0.1]]), [1])
+    for method in (model.predict, model.attention_weights):
+        with pytest.raises(ValueError, match="no training row in reach of the kernel 'boxcar'.*fallback='raise'"):
+            method([[9.0]])
+
+
+def test_kernels_by_function_and_by_object():
+    want = NadarayaWatsonRegressor("exponential", 1.0).fit(X, Y).predict(X)
+    own = Kernel("own", Decay())
+    for kernel in (Decay(), own, KERNELS["exponential"]):
+        np.testing.assert_allclose(NadarayaWatsonRegressor(kernel, 1.0).fit(X, Y).predict(X), want)
+    assert NadarayaWatsonRegressor("laplacian", 1.0).fit(X, Y).kernel_ is KERNELS["exponential"]
+
+
+def test_the_functions_of_the_textbook():
+    # Its kernels are functions of a signed distance; one of them returns booleans.
+    textbook = {
+        "gaussian": lambda x: np.exp(-(x**2) / 2),
+        "boxcar": lambda x: np.abs(x) < 1.0,
+        "constant": lambda x: 1.0 + 0 * x,
+        "triangular": lambda x: np.maximum(1 - np.abs(x), np.zeros_like(x)),
+    }
+    at = X[:50] + 0.01
+    for name, function in textbook.items():
+        ours, theirs = (NadarayaWatsonRegressor(kernel, 2.0).fit(X, Y).predict(at) for kernel in (name, function))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-10)
+
+
+def test_html_and_dir_are_instant():
+    rows = np.random.default_rng(0).normal(size=(50_000, 2))
+    model = NadarayaWatsonRegressor(bandwidth=1.0).fit(rows, rows[:, 0])
+    # With 50 000 rows the weights would take 20 GB: not to compute them is the test.
+    assert "NadarayaWatsonRegressor" in model._repr_html_()
+    assert "attention_weights_" in dir(model)
+    assert repr(model.attention_weights_) == "AttentionMatrix(shape=(50000, 50000), dtype=float64)"

@@ -1,0 +1,123 @@
+"""Numbers of R, Stata, statsmodels and the textbook, see data/README.md."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sknw import NadarayaWatsonRegressor
+
+DATA = Path(__file__).parent / "data"
+
+
+def cases(name, keep=lambda case: True):
+    return [case for case in json.loads((DATA / f"{name}.json").read_text())["cases"] if keep(case)]
+
+
+def table(name):
+    return np.genfromtxt(DATA / f"{name}.csv", delimiter=",", names=True)
+
+
+def column(values):
+    return np.asarray(values, dtype=float).reshape(len(values), -1)
+
+
+CARS = table("cars")
+SPEED, DIST = column(CARS["speed"]), CARS["dist"]
+
+
+@pytest.mark.parametrize("case", cases("d2l_attention_pooling"), ids=lambda case: f"{case['kernel']} {case['sigma']}")
+def test_textbook(case):
+    data = json.loads((DATA / "d2l_attention_pooling.json").read_text())
+    kernel = "triangular" if case["kernel"].startswith("epan") else case["kernel"]
+    queries = column(data["x_query"])
+    model = NadarayaWatsonRegressor(kernel, case["sigma"]).fit(column(data["x"]), data["y"])
+    np.testing.assert_allclose(model.predict(queries), case["y_hat"], rtol=0, atol=1e-12)
+    if "attention_row0" in case:
+        np.testing.assert_allclose(model.attention_weights(queries[:1])[0], case["attention_row0"], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("case", cases("stata_lpoly_ships"), ids=lambda case: case["stata_kernel"])
+def test_stata_lpoly(case):
+    data = json.loads((DATA / "stata_lpoly_ships.json").read_text())
+    kernel = {"uniform": "boxcar"}.get(case["kernel"], case["kernel"])
+    model = NadarayaWatsonRegressor(kernel, float(case["bandwidth"])).fit(column(data["X"]), data["y"])
+    np.testing.assert_allclose(model.predict(column(data["X_query"])), case["expected"], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("case", cases("ksmooth_cars"), ids=lambda case: f"{case['kernel']} {case['bandwidth_R']}")
+def test_r_ksmooth(case):
+    # The bandwidth of ksmooth is four times a quartile of its kernel, which it cuts off at four standard deviations.
+    if case["kernel"] == "normal":
+        bandwidth = 0.3706506 * case["bandwidth_R"]
+        model = NadarayaWatsonRegressor(lambda u: np.exp(-(u**2) / 2) * (u <= 4), bandwidth)
+    else:
+        model = NadarayaWatsonRegressor("boxcar", case["bandwidth_R"] / 2)
+    model.set_params(fallback="nan").fit(SPEED, DIST)
+    want = np.array(case["y"], dtype=float)
+    if np.isnan(want).any():
+        with pytest.warns(UserWarning, match="no training row in reach"):
+            got = model.predict(column(case["x"]))
+    else:
+        got = model.predict(column(case["x"]))
+    np.testing.assert_allclose(got, want, rtol=0, atol=1e-12)
+
+
+LOCFIT = {"gauss": "gaussian", "tcub": "tricube", "epan": "epanechnikov", "rect": "boxcar", "bisq": "biweight"}
+
+
+@pytest.mark.parametrize(
+    "case",
+    cases("locfit_cars", lambda case: case["degree"] == 0 and case["kernel"] in LOCFIT),
+    ids=lambda case: f"{case['kernel']} {case['h']}",
+)
+def test_r_locfit_degree_0(case):
+    bandwidth = case["h"] / (2.5 if case["kernel"] == "gauss" else 1)
+    model = NadarayaWatsonRegressor(LOCFIT[case["kernel"]], bandwidth).fit(SPEED, DIST)
+    weights = model.attention_weights(SPEED)
+    np.testing.assert_allclose(model.predict(column(case["x"])), case["pred"], rtol=0, atol=1e-11)
+    np.testing.assert_allclose(model.predict(SPEED), case["fitted"], rtol=0, atol=1e-11)
+    # The cross-validated fit of locfit is a first-order one, f - h r instead of f - h / (1 - h) r.
+    fit, own = model.predict(SPEED), model.attention_weights_.diagonal()
+    np.testing.assert_allclose(fit - own * (DIST - fit), case["loo_fitted"], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(fit - own / (1 - own) * (DIST - fit), model.predict(None), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(model.attention_weights_.trace(), case["df1"], rtol=1e-11)
+    np.testing.assert_allclose(np.square(weights).sum(), case["df2"], rtol=1e-11)
+
+
+@pytest.mark.parametrize(
+    "case", cases("sm_regression", lambda case: case["poly.index"] == 0), ids=lambda case: case["data"]
+)
+def test_r_sm(case):
+    if case["data"].startswith("airquality"):
+        air = table("airquality_complete")
+        X, y = np.c_[air["Wind"], air["Temp"]], air["Ozone"]
+    else:
+        data = table(case["data"])
+        X, y = (SPEED, DIST) if case["data"] == "cars" else (column(data["waiting"]), data["eruptions"])
+    model = NadarayaWatsonRegressor(bandwidth=case["h_cv"]).fit(X, y)
+    np.testing.assert_allclose(model.predict(column(case["eval"])), case["estimate"], rtol=1e-12)
+    if X.shape[1] == 1:  # its search is a coarse grid: ours must do at least as well
+        ours = NadarayaWatsonRegressor().fit(X, y)
+        assert ours.bandwidth_search_.best_score <= np.mean((model.predict(None) - y) ** 2) * (1 + 1e-9)
+
+
+@pytest.mark.parametrize(
+    "case",
+    cases("statsmodels_kernelreg_Rnp", lambda case: case["degree"] == 0 and "R_r2" in case),
+    ids=lambda case: case["id"],
+)
+def test_r_np_and_statsmodels_local_constant(case):
+    model = NadarayaWatsonRegressor(bandwidth=case["R_bw"]).fit(case["X"], case["y"])
+    np.testing.assert_allclose(model.predict(case["X"])[:5], case["R_mean_first5"], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "case", cases("skfda_fdausc", lambda case: case["id"].startswith("nw_hat")), ids=lambda case: case["id"]
+)
+def test_r_fda_usc_hat_matrix(case):
+    X = column(case["X"])
+    model = NadarayaWatsonRegressor(case["kernel"], float(case["bandwidth"])).fit(X, np.arange(len(X)))
+    tolerance = 1e-9 if case["id"] == "nw_hat_h10" else 6e-4  # the second is given to three decimals
+    np.testing.assert_allclose(model.attention_weights_, case["expected_hat"], rtol=0, atol=tolerance)
