@@ -1,0 +1,44 @@
+"""
+How is the bandwidth tuned?
+===========================
+
+By its errors on rows that were left out: by the estimator itself, leaving out one row at a time, or by a grid search.
+"""
+
+# %%
+# By itself: ``bandwidth="loo"``, the default, takes the bandwidth with the lowest squared leave-one-out error. It
+# searches six decades, in units of the spread of the data. `bandwidth_search_` reports.
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.model_selection import GridSearchCV, KFold
+
+from sknw import BandwidthDisplay, NadarayaWatsonRegressor, RegressionDisplay
+from sknw.datasets import make_sine
+
+X, y = make_sine(n_samples=40, random_state=1)
+model = NadarayaWatsonRegressor().fit(X, y)
+print(f"bandwidth {model.bandwidth_[0]:.3f}: {model.bandwidth_search_.status}")
+print(model.bandwidth_search_.message)
+
+fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+BandwidthDisplay.from_estimator(model, ax=left)
+RegressionDisplay.from_estimator(model, X, y, truth=lambda x: 2 * np.sin(x) + x, ax=right)
+plt.show()
+
+# %%
+# By a grid search, over kernels too. **Shuffle the folds**: X is sorted here, and unshuffled folds would ask each model
+# to predict a stretch of the axis from which it has seen nothing.
+grid = {"kernel": ["gaussian", "exponential", "cauchy"], "bandwidth": np.geomspace(0.02, 5, 25)}
+folds = KFold(5, shuffle=True, random_state=0)
+search = GridSearchCV(NadarayaWatsonRegressor(), grid, scoring="neg_mean_squared_error", cv=folds).fit(X, y)
+print(f"{search.best_estimator_.kernel}, {search.best_estimator_.bandwidth:.3f}: error {-search.best_score_:.3f}")
+
+fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+BandwidthDisplay.from_cv_results(search, ax=left)
+RegressionDisplay.from_estimator(search.best_estimator_, X, y, truth=lambda x: 2 * np.sin(x) + x, ax=right)
+plt.show()
+
+# %%
+# What unshuffled folds would have said of the same candidates:
+search.set_params(cv=KFold(5)).fit(X, y)
+print(f"{search.best_estimator_.kernel}, {search.best_estimator_.bandwidth:.3f}: error {-search.best_score_:.3f}")
