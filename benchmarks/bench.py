@@ -157,7 +157,8 @@ def main():
                     continue
                 seconds, error, memory = results[contender]
                 against = seconds / results["sknw"][0] if "sknw" in results else np.nan
-                row = f"{seconds:.2f} | {seconds / results['the limit'][0]:.2f} | {against:.1f} | {error:.0e} | {memory:.0f}"
+                ratios = f"{seconds / results['the limit'][0]:.2f} | {against:.1f}"
+                row = f"{seconds:.2f} | {ratios} | {error:.0e} | {memory:.0f}"
                 print(f"{label}| {row} |".replace("nan", ""), flush=True)
     seconds, _, memory = run("sknw", 100_000, 8, np.float32, repeat=1)
     print(f"| 8, float32, n = m = 100 000 | sknw | {seconds:.1f} | | | | {memory:.0f} |")

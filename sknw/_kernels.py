@@ -71,19 +71,26 @@ class Kernel:
 
     def __call__(self, u) -> np.ndarray:
         """K(u) for an array of distances in bandwidths; the sign of u has no influence."""
-        return self.of_square(np.square(np.asarray(u, dtype=float)))
+        return np.asarray(self.of_square(_square(u)))
 
     def log_profile(self, u) -> np.ndarray:
         """Log K(u), also where K(u) is too small for a float; -inf where it is zero."""
-        t = np.square(np.asarray(u, dtype=float))
+        t = _square(u)
         if self.log_ratio is not None:
-            return self.log_ratio(np.zeros_like(t), t)
+            return np.asarray(self.log_ratio(np.zeros_like(t), t))
         with np.errstate(divide="ignore"):
-            return np.log(self.of_square(t))
+            return np.asarray(np.log(self.of_square(t)))
 
     def of_square(self, t: np.ndarray) -> np.ndarray:
         """K as a function of t = u * u. May overwrite t."""
         return self.profile(t if self.squared else np.sqrt(t, out=t))
+
+
+def _square(u) -> np.ndarray:
+    """U * u, as an array of its own that may be overwritten, also for a single number."""
+    t = np.array(u, dtype=float)
+    t *= t
+    return t
 
 
 def _gaussian(t):
@@ -153,7 +160,7 @@ def _matern32(t):
 def _step(t0, dt):
     """sqrt(t0 + dt) - sqrt(t0), as a quotient that does not cancel."""
     roots = np.sqrt(np.maximum(t0 + dt, 0)) + np.sqrt(t0)
-    return np.divide(dt, roots, out=np.zeros(roots.shape), where=roots > 0)
+    return np.divide(dt, roots, out=np.zeros_like(roots), where=roots > 0)
 
 
 def _log_gaussian(t0, dt):

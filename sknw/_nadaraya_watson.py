@@ -188,6 +188,11 @@ class NadarayaWatsonRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         -------
         self : NadarayaWatsonRegressor
             Fitted.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the data or a parameter cannot be used, with what was wanted and what was got.
         """
         with all_or_nothing(self):
             kernel = check_kernel(self.kernel)
@@ -227,6 +232,11 @@ class NadarayaWatsonRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         -----
         UserWarning
             If no training row is in reach of some query, with their number and what `fallback` gave them.
+
+        Raises
+        ------
+        ValueError
+            If X has other features than the training rows, or if the fallback is "raise" and needed.
         """
         check_is_fitted(self)
         fallback, problem = check_fallback(self.fallback), self._algorithm.problem

@@ -9,6 +9,9 @@ from scipy.sparse import csr_array, vstack
 
 from sknw._algorithms import Brute, Problem, batches, map_tiles, row_batch
 
+# Weights that sum to less than the smallest normal float have lost their digits, and are as good as none.
+_NOTHING = np.finfo(np.float64).tiny
+
 # Squared distances that differ by less, in relation to the least, differ by rounding: their keys are equally near.
 _TIED = 1e-13
 
@@ -75,7 +78,7 @@ def pool(
     n_unreached : int
         How many queries the fallback answered.
     """
-    unreached = np.flatnonzero(sums[:, -1] == 0)
+    unreached = np.flatnonzero(sums[:, -1] < _NOTHING)
     if len(unreached):
         sums = sums.copy()
     for batch in batches(len(unreached), row_batch(len(problem.y))):
@@ -106,7 +109,7 @@ def attention(
     def batch_weights(batch):
         rows, _ = algorithm.rows(queries[batch])
         rows *= problem.weight
-        unreached = np.flatnonzero(rows.sum(axis=1) == 0)
+        unreached = np.flatnonzero(rows.sum(axis=1) < _NOTHING)
         if len(unreached):
             rows[unreached] = _stand_in(problem, queries[batch][unreached], None, fallback) * problem.weight
         rows /= rows.sum(axis=1, keepdims=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Callable, Collection
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -50,12 +50,15 @@ def all_or_nothing(estimator):
     for name in before:
         if name.endswith("_") and not name.startswith("_"):
             delattr(estimator, name)
-    try:
-        yield
-    except BaseException:
+
+    def restore():
         vars(estimator).clear()
         vars(estimator).update(before)
-        raise
+
+    with ExitStack() as undo:
+        undo.callback(restore)
+        yield
+        undo.pop_all()
 
 
 def check_training_data(estimator, X, y, sample_weight):

@@ -196,6 +196,20 @@ def test_extreme_units():
         np.testing.assert_allclose(model.predict((rows + 0.3) * unit), want, rtol=1e-9)
 
 
+def test_a_row_without_weight_may_be_anywhere():
+    rows, at = np.array([[1.0], [2.0], [3.0], [1e300]]), [[1.3], [2.6]]
+    for kernel in ("gaussian", "triangular"):
+        model = NadarayaWatsonRegressor(kernel, 0.5)
+        want = model.fit(rows[:3], [1, 2, 4]).predict(at)
+        np.testing.assert_allclose(model.fit(rows, [1, 2, 4, 8], [1, 1, 1, 0]).predict(at), want)
+
+
+@pytest.mark.filterwarnings("ignore:.*no training row in reach:UserWarning")
+def test_a_function_that_underflows_gives_no_made_up_mean():
+    model = NadarayaWatsonRegressor(lambda u: np.exp(-(u**2) / 2), 1.0).fit([[0.0], [1e-4]], [1, 2])
+    np.testing.assert_array_equal(model.predict([[38.5]]), [2])
+
+
 @pytest.mark.parametrize("dtype", [int, bool, np.int8, object, np.float32])
 def test_labels_become_floats(dtype):
     labels = (np.arange(80) % 2).astype(dtype)
@@ -235,9 +249,8 @@ def test_metadata_routing():
     weight = np.arange(80) % 3 + 0.5
     with sklearn.config_context(enable_metadata_routing=True):
         model = NadarayaWatsonRegressor(bandwidth=1.0).set_fit_request(sample_weight=True)
-        pipeline = make_pipeline(StandardScaler().set_fit_request(sample_weight=False), model).fit(
-            X, Y, sample_weight=weight
-        )
+        pipeline = make_pipeline(StandardScaler().set_fit_request(sample_weight=False), model)
+        pipeline.fit(X, Y, sample_weight=weight)
         scaled = pipeline[:-1].transform(X)
         want = NadarayaWatsonRegressor(bandwidth=1.0).fit(scaled, Y, weight).predict(scaled)
         np.testing.assert_array_equal(pipeline.predict(X), want)
@@ -262,19 +275,19 @@ def test_a_boxcar_is_the_mean_of_the_neighbours_in_a_radius():
 
 
 @pytest.mark.parametrize(
-    ("fallback", "want"), [("nearest", [3.0, 1.5]), ("mean", [2.0, 2.0]), ("nan", [np.nan, np.nan])]
+    ("fallback", "want"), [("nearest", [3.0, 2.5]), ("mean", [2.0, 2.0]), ("nan", [np.nan, np.nan])]
 )
 def test_fallbacks(fallback, want):
     model = NadarayaWatsonRegressor("boxcar", 0.5, fallback=fallback).fit([[0.0], [1.0], [3.0]], [1, 2, 3])
-    with pytest.warns(
-        UserWarning, match=f"2 of 3 queries have no training row in reach of the kernel 'boxcar'.*{fallback}"
-    ):
-        np.testing.assert_allclose(model.predict([[9.0], [2.0], [1.1]]), [want[0], {1.5: 2.5}.get(want[1], want[1]), 2])
-    with pytest.warns(UserWarning, match="1 of 1 queries"):
-        weights = model.attention_weights([[9.0]])
-    np.testing.assert_allclose(weights @ [1, 2, 3], want[:1])
-    with pytest.warns(UserWarning, match="1 of 1 queries"):
-        np.testing.assert_array_equal(model.attention_weights([[9.0]], sparse=True).toarray(), weights)
+    alone = "2 of 3 queries have no training row in reach of the kernel 'boxcar': "
+    with pytest.warns(UserWarning, match=f"{alone}.*fallback='{fallback}'"):
+        np.testing.assert_allclose(model.predict([[9.0], [2.0], [1.1]]), [*want, 2.0])
+    with pytest.warns(UserWarning, match=alone):
+        weights = model.attention_weights([[9.0], [2.0], [1.1]])
+    np.testing.assert_allclose(weights @ [1, 2, 3], [*want, 2.0])
+    with pytest.warns(UserWarning, match=alone):
+        sparse = model.attention_weights([[9.0], [2.0], [1.1]], sparse=True)
+    np.testing.assert_array_equal(sparse.toarray(), weights)
 
 
 def test_the_fallback_can_raise():

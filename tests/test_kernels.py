@@ -113,6 +113,13 @@ def test_the_sign_of_u_has_no_influence():
         np.testing.assert_array_equal(KERNELS[name](-U), KERNELS[name](U))
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_single_number_is_welcome(name):
+    assert KERNELS[name](0.5).shape == KERNELS[name].log_profile(0.5).shape == ()
+    np.testing.assert_array_equal(KERNELS[name](0.5), KERNELS[name]([0.5])[0])
+    np.testing.assert_array_equal(KERNELS[name](1), KERNELS[name]([1.0])[0])
+
+
 def test_a_call_leaves_its_argument_alone():
     for name in NAMES:
         u = U.copy()

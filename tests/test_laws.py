@@ -27,7 +27,7 @@ def fit_predict(kernel, bandwidth, X, y, Q, sample_weight=None):
     return NadarayaWatsonRegressor(kernel, bandwidth).fit(X, y, sample_weight).predict(Q)
 
 
-# The boxcar jumps where a distance is one bandwidth: there rounding decides, in a shifted or permuted problem otherwise.
+# The boxcar jumps where a distance is one bandwidth. There rounding decides, and may decide otherwise once rows moved.
 def _on_the_edge(X, Q, bandwidth):
     u = np.sqrt(((Q[:, None] - X) ** 2).sum(axis=2)) / bandwidth
     return (np.abs(u - 1) < 1e-6).any()

@@ -1,4 +1,4 @@
-"""Bad input gets the exception and the kind of sentence that scikit-learn gives, and leaves no half-fitted estimator."""
+"""Bad input gets the exception and the kind of sentence that scikit-learn gives. No estimator is left half-fitted."""
 
 import numpy as np
 import pandas as pd

@@ -99,14 +99,15 @@ class Problem:
 
     @cached_property
     def _unit(self) -> tuple[np.ndarray, np.ndarray]:
-        """A power of two for each feature, and the bandwidth in these units.
+        """The exponents of powers of two that are about the extent of the keys, and the bandwidth in these units.
 
         Coordinates divided by a power of two keep every bit, so that a distance of exactly one bandwidth stays one.
         """
         bandwidth = np.asarray(self.bandwidth, dtype=float)
         if bandwidth.ndim and (bandwidth == bandwidth[0]).all():
             bandwidth = bandwidth[0]
-        exponent = np.frexp(np.abs(self.X).max(axis=0 if bandwidth.ndim else None))[1]
+        extent = np.abs(self.X[~self.absent]).max(axis=0 if bandwidth.ndim else None)
+        exponent = np.frexp(extent)[1]
         return exponent, np.maximum(np.ldexp(bandwidth, -exponent), 2.0**-_FARTHEST)
 
     def scale(self, X: np.ndarray) -> np.ndarray:
@@ -145,7 +146,7 @@ class Problem:
 
     @cached_property
     def centre(self) -> np.ndarray:
-        return self.keys.mean(axis=0)
+        return self.keys[~self.absent].mean(axis=0)
 
     def centred(self, points: np.ndarray) -> np.ndarray:
         """Coordinates about the centre of the keys, in bandwidths. Euclidean metric only."""
