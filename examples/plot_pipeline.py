@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sknw import BandwidthDisplay, NadarayaWatsonRegressor
 
-X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+X, y = load_diabetes(return_X_y=True, scaled=False)
 folds = KFold(5, shuffle=True, random_state=0)
 pipeline = make_pipeline(StandardScaler(), NadarayaWatsonRegressor())
 grid = {
