@@ -119,4 +119,4 @@ def attention(
         return None, len(unreached)
 
     blocks, unreached = zip(*map_tiles(batch_weights, len(queries), row_batch(len(problem.y)), n_jobs), strict=True)
-    return vstack(blocks, format="csr") if sparse else dense, sum(unreached)
+    return csr_array(vstack(blocks)) if sparse else dense, sum(unreached)
