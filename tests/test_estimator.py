@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+import tracemalloc
 import warnings
 
 import joblib
@@ -318,6 +319,20 @@ def test_the_functions_of_the_textbook():
     for name, function in textbook.items():
         ours, theirs = (NadarayaWatsonRegressor(kernel, 2.0).fit(X, Y).predict(at) for kernel in (name, function))
         np.testing.assert_allclose(ours, theirs, rtol=1e-10)
+
+
+@pytest.mark.parametrize("kernel", ["gaussian", "epanechnikov", "exponential"])
+@pytest.mark.parametrize("bandwidth", [1e-3, 1.0])
+@pytest.mark.filterwarnings("ignore:.*no training row in reach:UserWarning")
+def test_predict_takes_memory_for_a_tile_only(kernel, bandwidth):
+    rows = np.random.default_rng(0).normal(size=(4000, 6))  # all weights would take 128 MB
+    model = NadarayaWatsonRegressor(kernel, bandwidth).fit(rows, rows[:, 0])
+    tracemalloc.start()
+    model.predict(rows)
+    model.predict(None)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6
 
 
 def test_html_and_dir_are_instant():
