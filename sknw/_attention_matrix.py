@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from sknw._algorithms import Brute, batches, row_batch
+from sknw._algorithms import Algorithm, batches, row_batch
 from sknw._pooling import attention
 
 
@@ -18,7 +18,7 @@ class AttentionMatrix(NDArrayOperatorsMixin):
 
     Parameters
     ----------
-    algorithm : Brute
+    algorithm : Algorithm
         With the training rows as its keys.
     fallback : str
         What stands in for the row of a training row without weight that no other row reaches.
@@ -28,7 +28,7 @@ class AttentionMatrix(NDArrayOperatorsMixin):
 
     ndim = 2
 
-    def __init__(self, algorithm: Brute, fallback: str, n_jobs: int | None = None):
+    def __init__(self, algorithm: Algorithm, fallback: str, n_jobs: int | None = None):
         self._algorithm = algorithm
         self._fallback = fallback
         self._n_jobs = n_jobs

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from sknw._algorithms import Brute
+from sknw._algorithms import Algorithm
 from sknw._pooling import pool
 
 
-def leave_one_out(algorithm: Brute, fallback: str, n_jobs: int | None = None) -> tuple[np.ndarray, int]:
+def leave_one_out(algorithm: Algorithm, fallback: str, n_jobs: int | None = None) -> tuple[np.ndarray, int]:
     """Predictions of the training rows, each made without itself.
 
     Integer sample weights count repetitions of a row, of which one is left out: a row of weight 3 leaves 2 behind.
@@ -35,10 +35,10 @@ def leave_one_out(algorithm: Brute, fallback: str, n_jobs: int | None = None) ->
         share = 1 - 1 / problem.repetitions[left, None]
         at_zero = problem.kernel(np.zeros(1))
         sums[left] = sums[left] * np.exp(log_scale[left, None]) + at_zero * share * problem.values[left]
-    return pool(problem, sums, problem.keys, fallback, excluded=own)
+    return pool(algorithm, sums, problem.keys, fallback, excluded=own)
 
 
-def squared_error(algorithm: Brute, fallback: str, n_jobs: int | None = None) -> float:
+def squared_error(algorithm: Algorithm, fallback: str, n_jobs: int | None = None) -> float:
     """The weighted mean squared leave-one-out error; over several outputs, the mean in units of their variances."""
     problem = algorithm.problem
     predictions, _ = leave_one_out(algorithm, fallback, n_jobs)

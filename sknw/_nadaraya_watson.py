@@ -70,8 +70,13 @@ class NadarayaWatsonRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     metric_params : dict, default=None
         Further arguments for the metric.
 
-    algorithm : {"auto", "brute"}, default="auto"
+    algorithm : {"auto", "brute", "cells"}, default="auto"
         How the sums are computed. It has no influence on the result.
+
+        - "brute": all pairs of queries and training rows, for any problem;
+        - "cells": sorted rows, in n log n, for one feature (or one with a finite bandwidth) and the kernels "boxcar",
+          "triangular", "epanechnikov", "biweight", "triweight" and "tricube";
+        - "auto": the cheapest that can.
 
     fallback : {"nearest", "mean", "nan", "raise"}, default="nearest"
         What a query gets that no training row has any weight for, which happens with kernels that end: the value of
@@ -120,7 +125,9 @@ class NadarayaWatsonRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     Integer sample weights count repetitions of a row; a row of weight zero is as good as absent. Leave-one-out, in
     ``predict(None)`` and for the bandwidth, leaves out one repetition; where weights are not all integers, the row.
 
-    A prediction takes time proportional to the product of the numbers of queries and training rows.
+    By "brute", predictions take time in proportion to the number of queries times the number of training rows; by
+    "cells", to their sum, but for sorting. Memory beyond the data and the result is that of a tile by "brute", and a
+    few numbers for each training row by "cells".
 
     References
     ----------
@@ -245,7 +252,7 @@ class NadarayaWatsonRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         else:
             queries = problem.scale(check_queries(self, X))
             sums, _ = self._algorithm.sums(queries, n_jobs=self.n_jobs)
-            means, n_unreached = pool(problem, sums, queries, fallback)
+            means, n_unreached = pool(self._algorithm, sums, queries, fallback)
         warn_unreached(n_unreached, len(means), problem.kernel.name, fallback)
         return means.reshape(len(means), *self._output_shape).astype(problem.X.dtype)
 

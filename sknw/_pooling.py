@@ -3,52 +3,67 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array, vstack
 
-from sknw._algorithms import Brute, Problem, batches, map_tiles, row_batch
+from sknw._algorithms import Algorithm, map_tiles, row_batch
 
 # Weights that sum to less than the smallest normal float have lost their digits, and are as good as none.
 _NOTHING = np.finfo(np.float64).tiny
 
-# Squared distances that differ by less, in relation to the least, differ by rounding: their keys are equally near.
-_TIED = 1e-13
+
+class _Fallback(NamedTuple):
+    """What stands in for a query without a key in reach. None: nothing does."""
+
+    # (problem, queries) -> kernel rows
+    rows: Callable | None
+    # (algorithm, queries, excluded) -> sums
+    sums: Callable | None
+    # How a warning says it.
+    phrase: str
 
 
-def _nearest(problem, queries, excluded):
-    _, dt = problem.split_squares(queries)
-    problem.hide(dt, excluded, np.inf)
-    lowest = dt.min(axis=1, keepdims=True)
-    return (dt <= lowest + _TIED * np.abs(lowest)).astype(float)
+def _mean_rows(problem, queries):
+    return problem.hide(np.ones((len(queries), len(problem.y))), None, 0.0)
 
 
-def _mean(problem, queries, excluded):
-    return problem.hide(np.ones((len(queries), len(problem.y))), excluded, 0.0)
+def _mean_sums(algorithm, queries, excluded):
+    values = algorithm.problem.values
+    if excluded is None:
+        return np.tile(values.sum(axis=0), (len(queries), 1))
+    # What is before the excluded key and what is behind it, so that nothing is subtracted.
+    zero = np.zeros((1, values.shape[1]))
+    before = np.concatenate([zero, values.cumsum(axis=0)])
+    behind = np.concatenate([values[::-1].cumsum(axis=0)[::-1], zero])
+    return before[excluded] + behind[excluded + 1]
 
 
-def _nan(problem, queries, excluded):
-    return np.full((len(queries), len(problem.y)), np.nan)
-
-
-#: What stands in for the kernel rows of queries without a key in reach, (problem, queries, excluded) -> rows, and how
-#: a warning says it. "raise" has no such rows.
 FALLBACKS = {
-    "nearest": (_nearest, "they get the value of the nearest row"),
-    "mean": (_mean, "they get the mean of the training labels"),
-    "nan": (_nan, "they get NaN"),
-    "raise": (None, ""),
+    "nearest": _Fallback(
+        lambda problem, queries: problem.nearest_rows(queries),
+        lambda algorithm, queries, excluded: algorithm.nearest(queries, excluded),
+        "they get the value of the nearest row",
+    ),
+    "mean": _Fallback(_mean_rows, _mean_sums, "they get the mean of the training labels"),
+    "nan": _Fallback(
+        lambda problem, queries: np.full((len(queries), len(problem.y)), np.nan),
+        lambda algorithm, queries, excluded: np.full((len(queries), algorithm.problem.values.shape[1]), np.nan),
+        "they get NaN",
+    ),
+    "raise": _Fallback(None, None, ""),
 }
 
 
-def _stand_in(problem, queries, excluded, fallback):
-    rows, _ = FALLBACKS[fallback]
-    if rows is None:
+def _stand_in(function, problem, *arguments):
+    if function is None:
         raise ValueError(
-            f"A query has no training row in reach of the kernel {problem.kernel.name!r}, and fallback={fallback!r}. "
+            f"A query has no training row in reach of the kernel {problem.kernel.name!r}, and fallback='raise'. "
             "Widen the bandwidth, or choose another fallback."
         )
-    return rows(problem, queries, excluded)
+    return function(*arguments)
 
 
 def warn_unreached(n_unreached: int, n_queries: int, kernel: str, fallback: str) -> None:
@@ -56,21 +71,21 @@ def warn_unreached(n_unreached: int, n_queries: int, kernel: str, fallback: str)
     if n_unreached:
         warnings.warn(
             f"{n_unreached} of {n_queries} queries have no training row in reach of the kernel {kernel!r}: "
-            f"{FALLBACKS[fallback][1]} (fallback={fallback!r}). Widen the bandwidth, or choose another fallback.",
+            f"{FALLBACKS[fallback].phrase} (fallback={fallback!r}). Widen the bandwidth, or choose another fallback.",
             UserWarning,
             stacklevel=3,
         )
 
 
 def pool(
-    problem: Problem, sums: np.ndarray, queries: np.ndarray, fallback: str, excluded: np.ndarray | None = None
+    algorithm: Algorithm, sums: np.ndarray, queries: np.ndarray, fallback: str, excluded: np.ndarray | None = None
 ) -> tuple[np.ndarray, int]:
     """The weighted means of the labels that kernel sums stand for.
 
     Parameters
     ----------
     sums : ndarray of shape (n_queries, n_outputs + 1)
-        From an algorithm.
+        From the algorithm.
 
     Returns
     -------
@@ -78,20 +93,18 @@ def pool(
     n_unreached : int
         How many queries the fallback answered.
     """
+    problem = algorithm.problem
     unreached = np.flatnonzero(sums[:, -1] < _NOTHING)
     if len(unreached):
-        sums = sums.copy()
-    for batch in batches(len(unreached), row_batch(len(problem.y))):
-        some = unreached[batch]
-        rows = _stand_in(problem, queries[some], None if excluded is None else excluded[some], fallback)
-        sums[some] = rows @ problem.values
+        sums, own = sums.copy(), None if excluded is None else excluded[unreached]
+        sums[unreached] = _stand_in(FALLBACKS[fallback].sums, problem, algorithm, queries[unreached], own)
     means = problem.offset + sums[:, :-1] / sums[:, -1:]
     # A mean of labels lies between them; its rounding need not.
     return np.clip(means, problem.low, problem.high, out=means), len(unreached)
 
 
 def attention(
-    algorithm: Brute, queries: np.ndarray, fallback: str, *, sparse: bool = False, n_jobs: int | None = None
+    algorithm: Algorithm, queries: np.ndarray, fallback: str, *, sparse: bool = False, n_jobs: int | None = None
 ) -> tuple[np.ndarray | csr_array, int]:
     """The weights of the labels in each mean.
 
@@ -107,11 +120,12 @@ def attention(
     dense = np.empty((0 if sparse else len(queries), len(problem.y)), dtype)
 
     def batch_weights(batch):
-        rows, _ = algorithm.rows(queries[batch])
+        rows, _ = problem.rows(queries[batch])
         rows *= problem.weight
         unreached = np.flatnonzero(rows.sum(axis=1) < _NOTHING)
         if len(unreached):
-            rows[unreached] = _stand_in(problem, queries[batch][unreached], None, fallback) * problem.weight
+            stand_in = _stand_in(FALLBACKS[fallback].rows, problem, problem, queries[batch][unreached])
+            rows[unreached] = stand_in * problem.weight
         rows /= rows.sum(axis=1, keepdims=True)
         if sparse:
             return csr_array(rows.astype(dtype)), len(unreached)

@@ -8,7 +8,7 @@ from cases import BANDWIDTHS, LABELS, N_ROWS, TOLERANCE, TRAINING_ROWS, queries,
 from definition import LOG_PROFILES, predict, weights
 
 from sknw import KERNELS, Kernel
-from sknw._algorithms import ALGORITHMS, Problem, _brute, build, choose
+from sknw._algorithms import ALGORITHMS, Problem, _brute, _cells, build, choose
 from sknw._pooling import attention, pool
 
 DTYPES = [np.float64, np.float32]
@@ -22,7 +22,7 @@ def make_problem(X, kernel="gaussian", bandwidth=1.0, *, y=LABELS, sample_weight
 def mean_of(algorithm, X, excluded=None, n_jobs=None):
     at = algorithm.problem.scale(X)
     sums, _ = algorithm.sums(at, excluded, n_jobs)
-    return pool(algorithm.problem, sums, at, "nearest", excluded)[0][:, 0]
+    return pool(algorithm, sums, at, "nearest", excluded)[0][:, 0]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -98,18 +98,22 @@ def test_queries_at_any_distance_are_exact(kernel, distance):
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_features", [1, 6])
 @pytest.mark.parametrize("kernel", ["gaussian", "biweight", "exponential", "boxcar"])
-def test_tiles_and_threads_change_nothing(monkeypatch, kernel, dtype, algorithm):
+def test_tiles_and_threads_change_nothing(monkeypatch, kernel, n_features, dtype, algorithm):
     rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(700, 6)).astype(dtype), rng.normal(size=700)
-    Q = rng.normal(size=(500, 6)).astype(dtype)
-    problem = make_problem(X, kernel, 1.5, y=y)
+    X, y = rng.normal(size=(700, n_features)).astype(dtype), rng.normal(size=700)
+    Q = rng.normal(size=(500, n_features)).astype(dtype)
+    problem = make_problem(X, kernel, 0.3 if n_features == 1 else 1.5, y=y)
+    if ALGORITHMS[algorithm].refuses(problem):
+        pytest.skip("refused")
     want = mean_of(build(algorithm, problem), Q)
     np.testing.assert_array_equal(mean_of(build(algorithm, problem), Q, n_jobs=2), want)
     alone = [mean_of(build(algorithm, problem), Q[i : i + 1])[0] for i in range(0, 500, 50)]
     np.testing.assert_allclose(alone, want[::50], rtol=0, atol=TOLERANCE[dtype] * 0.1)
     for name in ("_SINGLE", "_DOUBLE"):
         monkeypatch.setattr(_brute, name, getattr(_brute, name)._replace(tile=(7, 13)))
+    monkeypatch.setattr(_cells, "_TILE", 7)
     np.testing.assert_allclose(mean_of(build(algorithm, problem), Q), want, rtol=0, atol=TOLERANCE[dtype] * 0.1)
 
 
@@ -117,13 +121,12 @@ def test_tiles_and_threads_change_nothing(monkeypatch, kernel, dtype, algorithm)
 def test_the_support_is_a_closed_ball(bandwidth):
     # A key at a distance of exactly one bandwidth counts; the next float does not.
     problem = make_problem(np.array([[3.0], [3.0 + 8 * bandwidth]]), "boxcar", bandwidth, y=np.array([1.0, 2.0]))
-    algorithm = build("brute", problem)
     exact = 3.0 + bandwidth
     if exact - 3.0 == bandwidth:
-        assert algorithm.rows(problem.scale([[exact]]))[0][0, 0] == 1
-    assert algorithm.rows(problem.scale([[exact + 1e-9 * bandwidth]]))[0][0, 0] == 0
+        assert problem.rows(problem.scale([[exact]]))[0][0, 0] == 1
+    assert problem.rows(problem.scale([[exact + 1e-9 * bandwidth]]))[0][0, 0] == 0
     triangle = make_problem(np.array([[3.0, 4.0], [9.0, 9.0]]), "boxcar", 5.0, y=np.array([1.0, 2.0]))
-    assert build("brute", triangle).rows(triangle.scale([[0.0, 0.0]]))[0][0, 0] == 1
+    assert triangle.rows(triangle.scale([[0.0, 0.0]]))[0][0, 0] == 1
 
 
 @pytest.mark.parametrize("metric", ["cityblock", "chebyshev", "cosine", "minkowski"])
@@ -154,14 +157,63 @@ def test_attention_is_that_of_the_definition(kernel, sparse):
         np.testing.assert_allclose(got.toarray() if sparse else got, want.astype(float), rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("case", [case for case in TRAINING_ROWS if case.endswith("1 feature")])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_nearest_keys(algorithm, case):
+    X = TRAINING_ROWS[case]
+    weight = np.random.default_rng(0).integers(0, 3, N_ROWS).astype(float)
+    problem = make_problem(X, "boxcar", 1e-3, sample_weight=weight)
+    at = problem.scale(np.vstack([queries(X), [[1e17], [-1e17], [1e300]], (X[:-1] + X[1:]) / 2]))
+    fitted = build(algorithm, problem)
+    np.testing.assert_allclose(fitted.nearest(at), problem.nearest_rows(at) @ problem.values, atol=1e-12)
+    own = np.arange(N_ROWS)
+    want = problem.nearest_rows(problem.keys, own) @ problem.values
+    np.testing.assert_allclose(fitted.nearest(problem.keys, own), want, atol=1e-12)
+
+
+@pytest.mark.parametrize("kernel", ["boxcar", "triangular", "tricube"])
+def test_cells_are_exact_with_many_keys(kernel):
+    # Enough keys in a window for its moments, in cells with ties, gaps and few keys, with weights and left out keys.
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.lognormal(sigma=2, size=2500), rng.integers(0, 9, 500), [1e3, 1e3, 2e3]])[:, None]
+    weight, y = rng.integers(0, 3, len(X)).astype(float), rng.normal(size=len(X))
+    Q = np.concatenate([X[::30], X[::30] + 0.5])
+    for bandwidth in (0.03, 1.0, 100.0):
+        problem = make_problem(X, kernel, bandwidth, y=y, sample_weight=weight)
+        fitted = build("cells", problem)
+        want = predict(LOG_PROFILES[kernel], Q, X, y, bandwidth, weight).astype(float)
+        np.testing.assert_allclose(mean_of(fitted, Q), want, rtol=0, atol=1e-11)
+        own = np.arange(0, len(X), 30)
+        want = predict(LOG_PROFILES[kernel], X[own], X, y, bandwidth, weight, own).astype(float)
+        np.testing.assert_allclose(mean_of(fitted, X[own], own), want, rtol=0, atol=1e-11)
+
+
 def test_a_kernel_without_logarithm_still_reaches_its_fallback():
     plain = Kernel("plain", lambda u: np.exp(-(u**2) / 2))
     problem = Problem(np.array([[0.0], [1.0]]), np.array([[1.0], [2.0]]), np.ones(2), plain)
     assert mean_of(build("brute", problem), [[1e3]]) == 2
 
 
-def test_choose_takes_the_first_that_does_not_refuse():
-    assert choose(make_problem(TRAINING_ROWS["uniform, 1 feature"])) == "brute"
+def test_choose_takes_the_cheapest_that_does_not_refuse():
+    rows = np.arange(5000.0)[:, None]
+    assert choose(make_problem(rows, "boxcar", 3.0, y=rows)) == "cells"
+    assert choose(make_problem(rows[:30], "boxcar", 3.0, y=rows[:30])) == "brute"
+    assert choose(make_problem(rows, "gaussian", 3.0, y=rows)) == "brute"
+
+
+@pytest.mark.parametrize(
+    ("problem", "reason"),
+    [
+        ({"kernel": "gaussian"}, "a kernel that is a polynomial and ends, and 'gaussian' is not one."),
+        ({"kernel": "boxcar", "bandwidth": np.inf}, "one feature with a finite bandwidth, and there are 0."),
+        ({"kernel": "boxcar", "metric": "cityblock"}, "metric='euclidean', and the metric is 'cityblock'."),
+    ],
+)
+def test_cells_refuse_with_the_reason(problem, reason):
+    assert ALGORITHMS["cells"].refuses(make_problem(TRAINING_ROWS["uniform, 1 feature"], **problem)).endswith(reason)
+    two = make_problem(TRAINING_ROWS["normal, 2 features"], "boxcar")
+    assert "there are 2" in ALGORITHMS["cells"].refuses(two)
+    assert ALGORITHMS["cells"].refuses(make_problem(TRAINING_ROWS["normal, 2 features"], "boxcar", [1, np.inf])) is None
 
 
 def test_a_refusal_says_why(monkeypatch):

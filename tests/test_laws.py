@@ -10,6 +10,8 @@ from sknw import NadarayaWatsonRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*no training row in reach:UserWarning")
 
+POLYNOMIALS = ["boxcar", "triangular", "epanechnikov", "biweight", "triweight", "tricube"]
+
 kernels = st.sampled_from(sorted(LOG_PROFILES))
 bandwidths = st.floats(-3, 3).map(lambda power: 10.0**power)
 
@@ -40,6 +42,29 @@ def test_definition(kernel, bandwidth, problem):
     assume(not _on_the_edge(X, Q, bandwidth))
     want = predict(LOG_PROFILES[kernel], Q, X, y, bandwidth).astype(float)
     np.testing.assert_allclose(fit_predict(kernel, bandwidth, X, y, Q), want, rtol=0, atol=1e-9 * max(1, np.ptp(y)))
+
+
+@st.composite
+def line(draw):
+    """Many rows of one feature, in clumps and on a grid, their labels, and queries."""
+    n, m = draw(st.integers(1, 300)), draw(st.integers(1, 20))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    step = draw(st.sampled_from([0.0, 0.1, 1.0]))
+    x = rng.normal(size=n + m) * 10.0 ** rng.integers(-2, 3, n + m)
+    x = np.round(x / step) * step if step else x
+    return x[:n, None], rng.normal(size=n), x[n:, None]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(["boxcar", "triangular", "epanechnikov", "biweight", "triweight", "tricube"]), bandwidths, line()
+)
+def test_definition_by_cells(kernel, bandwidth, problem):
+    X, y, Q = problem
+    assume(not _on_the_edge(X, Q, bandwidth))
+    want = predict(LOG_PROFILES[kernel], Q, X, y, bandwidth).astype(float)
+    got = NadarayaWatsonRegressor(kernel, bandwidth, algorithm="cells").fit(X, y).predict(Q)
+    np.testing.assert_allclose(got, want, rtol=0, atol=1e-9 * max(1, np.ptp(y)))
 
 
 @settings(deadline=None)

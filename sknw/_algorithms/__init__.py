@@ -5,19 +5,22 @@
 """
 
 from sknw._algorithms._brute import Brute
+from sknw._algorithms._cells import Cells
 from sknw._algorithms._problem import Problem
 from sknw._algorithms._tiles import batches, map_tiles, row_batch
 
-#: From the most to the least special: "auto" takes the first that does not refuse.
-ALGORITHMS = {algorithm.name: algorithm for algorithm in (Brute,)}
+Algorithm = Brute | Cells
+
+ALGORITHMS: dict[str, type[Algorithm]] = {"brute": Brute, "cells": Cells}
 
 
 def choose(problem: Problem) -> str:
-    """The name of the algorithm that "auto" takes for a problem."""
-    return next(name for name, algorithm in ALGORITHMS.items() if algorithm.refuses(problem) is None)
+    """The name of the algorithm that "auto" takes for a problem: of those that do not refuse it, the cheapest."""
+    costs = {name: each.cost(problem) for name, each in ALGORITHMS.items() if each.refuses(problem) is None}
+    return min(costs, key=lambda name: costs[name])
 
 
-def build(name: str, problem: Problem) -> Brute:
+def build(name: str, problem: Problem) -> Algorithm:
     """The named algorithm, or that of "auto", made ready for a problem.
 
     Raises
@@ -32,4 +35,4 @@ def build(name: str, problem: Problem) -> Brute:
     return algorithm(problem)
 
 
-__all__ = ["ALGORITHMS", "Brute", "Problem", "batches", "build", "choose", "map_tiles", "row_batch"]
+__all__ = ["ALGORITHMS", "Algorithm", "Problem", "batches", "build", "choose", "map_tiles", "row_batch"]

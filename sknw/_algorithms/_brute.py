@@ -15,7 +15,6 @@ import numpy as np
 
 from sknw._algorithms._problem import Problem
 from sknw._algorithms._tiles import batches, map_tiles, row_batch
-from sknw._kernels import LOWEST_LOG
 
 
 class _Precision(NamedTuple):
@@ -65,6 +64,11 @@ class Brute:
         """Why it cannot serve this problem: never."""
         return None
 
+    @staticmethod
+    def cost(problem: Problem) -> float:
+        """About how many seconds as many queries as keys take."""
+        return 1e-4 + 6e-9 * float(len(problem.y)) ** 2
+
     def sums(
         self, queries: np.ndarray, excluded: np.ndarray | None = None, n_jobs: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -93,26 +97,13 @@ class Brute:
         sums, log_scale = zip(*tiles, strict=True)
         return np.concatenate(sums), np.concatenate(log_scale)
 
-    def rows(self, queries: np.ndarray, excluded: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of the kernel matrix, zero for keys that do not count.
-
-        Returns
-        -------
-        rows : ndarray of shape (n_queries, n_keys)
-        log_scale : ndarray of shape (n_queries,)
-            ``rows * exp(log_scale)[:, None] == K(queries, keys)``
-        """
-        problem, log_ratio = self.problem, self.problem.kernel.log_ratio
-        if log_ratio is None:
-            rows = problem.kernel.of_square(problem.squares(queries))
-            return problem.hide(rows, excluded, 0.0), np.zeros(len(queries))
-        t0, dt = problem.split_squares(queries)
-        logs = problem.hide(log_ratio(t0, dt), excluded, -np.inf)
-        highest = logs.max(axis=1, keepdims=True)
-        highest[highest == -np.inf] = 0.0
-        logs -= highest
-        rows = np.exp(logs, out=np.zeros_like(logs), where=logs > LOWEST_LOG)
-        return rows, (highest + log_ratio(np.zeros_like(t0), t0))[:, 0]
+    def nearest(self, queries: np.ndarray, excluded: np.ndarray | None = None) -> np.ndarray:
+        """Sums of the values of the nearest keys, ties included: (n_queries, n_outputs + 1)."""
+        sums = np.empty((len(queries), self.problem.values.shape[1]))
+        for some in batches(len(queries), row_batch(len(self.problem.values))):
+            rows = self.problem.nearest_rows(queries[some], None if excluded is None else excluded[some])
+            sums[some] = rows @ self.problem.values
+        return sums
 
     @cached_property
     def _precision(self) -> _Precision:
@@ -130,7 +121,7 @@ class Brute:
                 break
         else:
             return None
-        if precision is _DOUBLE and problem.X.shape[1] < _FEW_FEATURES:
+        if precision is _DOUBLE and problem.keys.shape[1] < _FEW_FEATURES:
             return None
         keys: np.ndarray = problem.centred(problem.keys).astype(precision.dtype)
         lengths = np.square(keys, dtype=np.float64).sum(axis=1)
@@ -184,5 +175,5 @@ class Brute:
         """Sum these rows again, in place, as the definition has them."""
         for batch in batches(len(again), row_batch(len(self.problem.values))):
             some = again[batch]
-            rows, log_scale[some] = self.rows(queries[some], None if excluded is None else excluded[some])
+            rows, log_scale[some] = self.problem.rows(queries[some], None if excluded is None else excluded[some])
             sums[some] = rows @ self.problem.values

@@ -12,11 +12,14 @@ from functools import cached_property
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from sknw._kernels import Kernel
+from sknw._kernels import LOWEST_LOG, Kernel
 
 # Queries are drawn in to this power of two times the extent of the keys, and bandwidths are held above its inverse, so
 # that squares of their quotient do not overflow. Both are far beyond what a float64 tells apart: no answer changes.
 _FARTHEST = 230
+
+# Squared distances that differ by less, in relation to the least, differ by rounding: their keys are equally near.
+TIED = 1e-13
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,36 +101,48 @@ class Problem:
         return self.scale(self.X)
 
     @cached_property
-    def _unit(self) -> tuple[np.ndarray, np.ndarray]:
-        """The exponents of powers of two that are about the extent of the keys, and the bandwidth in these units.
+    def _features(self) -> np.ndarray:
+        """The features that matter: those with a finite bandwidth, or all if none has."""
+        finite = np.isfinite(np.broadcast_to(self.bandwidth, self.X.shape[1:]))
+        return finite if finite.any() else ~finite
+
+    @cached_property
+    def _exponent(self) -> np.ndarray:
+        """Exponents of powers of two that are about the extent of the keys: one a bandwidth.
 
         Coordinates divided by a power of two keep every bit, so that a distance of exactly one bandwidth stays one.
         """
-        bandwidth = np.asarray(self.bandwidth, dtype=float)
-        if bandwidth.ndim and (bandwidth == bandwidth[0]).all():
-            bandwidth = bandwidth[0]
-        extent = np.abs(self.X[~self.absent]).max(axis=0 if bandwidth.ndim else None)
-        exponent = np.frexp(extent)[1]
-        return exponent, np.maximum(np.ldexp(bandwidth, -exponent), 2.0**-_FARTHEST)
+        extent = np.abs(self.X[~self.absent][:, self._features])
+        return np.frexp(extent.max(axis=0 if np.ndim(self._bandwidth) else None))[1]
+
+    @cached_property
+    def _bandwidth(self) -> np.ndarray:
+        """The bandwidths of the features that matter, a single one if they are equal."""
+        bandwidth = np.broadcast_to(self.bandwidth, self.X.shape[1:]).astype(float)[self._features]
+        return bandwidth[0] if (bandwidth == bandwidth[0]).all() else bandwidth
+
+    @cached_property
+    def unit(self) -> np.ndarray:
+        """The bandwidth of `keys`: a number, or one for each feature that matters. Euclidean metric only."""
+        return np.maximum(np.ldexp(self._bandwidth, -self._exponent), 2.0**-_FARTHEST)
 
     def scale(self, X: np.ndarray) -> np.ndarray:
         """Queries or keys as `squares` takes them, in float64."""
         X = np.array(X, dtype=np.float64, order="C")
         if self.metric != "euclidean":
             return X
-        mantissa, power = np.frexp(X)
-        power = np.where(mantissa == 0, -_FARTHEST, power - self._unit[0])
+        mantissa, power = np.frexp(X[:, self._features])
+        power = np.where(mantissa == 0, -_FARTHEST, power - self._exponent)
         power -= np.maximum(power.max(axis=1, keepdims=True) - _FARTHEST, 0)
-        return np.ldexp(mantissa, power, out=X)
+        return np.ldexp(mantissa, power)
 
     def squares(self, queries: np.ndarray, columns: slice = slice(None), out: np.ndarray | None = None) -> np.ndarray:
         """(distance / bandwidth)**2 from each query to the keys of these columns, to the last digit."""
         if self.metric == "euclidean":
-            bandwidth = self._unit[1]
-            if bandwidth.ndim:
-                return cdist(queries, self.keys[columns], "sqeuclidean", w=bandwidth**-2.0, out=out)
+            if self.unit.ndim:
+                return cdist(queries, self.keys[columns], "sqeuclidean", w=self.unit**-2.0, out=out)
             t = cdist(queries, self.keys[columns], "sqeuclidean", out=out)
-            return np.divide(t, bandwidth**2, out=t)
+            return np.divide(t, self.unit**2, out=t)
         with np.errstate(over="ignore"):
             t = self.distances(queries, columns) / self.bandwidth
             return np.minimum(np.square(t, out=t), 2.0 ** (4 * _FARTHEST), out=t)
@@ -150,7 +165,7 @@ class Problem:
 
     def centred(self, points: np.ndarray) -> np.ndarray:
         """Coordinates about the centre of the keys, in bandwidths. Euclidean metric only."""
-        return (points - self.centre) / self._unit[1]
+        return (points - self.centre) / self.unit
 
     @cached_property
     def radius_square(self) -> float:
@@ -174,6 +189,36 @@ class Problem:
                 t0[outside, 0] = lengths[outside]
                 dt[outside] = np.square(keys).sum(axis=1) - 2 * points[outside] @ keys.T
         return t0, dt
+
+    def rows(self, queries: np.ndarray, excluded: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the kernel matrix as the definition has them, zero for keys that do not count.
+
+        excluded : ndarray of shape (n_queries,) of one key that does not count for a query, default=None
+
+        Returns
+        -------
+        rows : ndarray of shape (n_queries, n_keys)
+        log_scale : ndarray of shape (n_queries,)
+            ``rows * exp(log_scale)[:, None] == K(queries, keys)``
+        """
+        log_ratio = self.kernel.log_ratio
+        if log_ratio is None:
+            rows = self.kernel.of_square(self.squares(queries))
+            return self.hide(rows, excluded, 0.0), np.zeros(len(queries))
+        t0, dt = self.split_squares(queries)
+        logs = self.hide(log_ratio(t0, dt), excluded, -np.inf)
+        highest = logs.max(axis=1, keepdims=True)
+        highest[highest == -np.inf] = 0.0
+        logs -= highest
+        rows = np.exp(logs, out=np.zeros_like(logs), where=logs > LOWEST_LOG)
+        return rows, (highest + log_ratio(np.zeros_like(t0), t0))[:, 0]
+
+    def nearest_rows(self, queries: np.ndarray, excluded: np.ndarray | None = None) -> np.ndarray:
+        """Rows, (n_queries, n_keys), that are one for the nearest keys, ties included, and zero for all others."""
+        _, dt = self.split_squares(queries)
+        self.hide(dt, excluded, np.inf)
+        lowest = dt.min(axis=1, keepdims=True)
+        return (dt <= lowest + TIED * np.abs(lowest)).astype(float)
 
     def hide(self, rows: np.ndarray, excluded: np.ndarray | None, fill: float) -> np.ndarray:
         """Fill, in rows of shape (n_queries, n_keys), what does not count: keys without weight, and excluded ones."""
