@@ -20,10 +20,10 @@ from math import comb
 import numpy as np
 
 from sknw._algorithms._problem import TIED, Problem
-from sknw._algorithms._tiles import map_tiles
+from sknw._algorithms._tiles import batches, map_tiles
 
-# Queries in a tile.
-_TILE = 4096
+# Queries, or keys, in a tile.
+_TILE = 2**14
 
 # Below this many keys in an average window they are summed one by one: it is faster, and needs no flags.
 _FEW_KEYS = 24
@@ -157,19 +157,20 @@ class Cells:
     @cached_property
     def _prefix(self) -> np.ndarray:
         """Prefix sums of r**j * values, and of their rounding errors: (n_keys + 1, 2, degree + 1, n_columns)."""
-        degree, n_columns = len(self._polynomial) - 1, self._values.shape[1]
-        prefix = np.zeros((len(self._keys) + 1, 2, degree + 1, n_columns))
-        r = (self._keys - self._middle[self._cell]) / self.problem.unit
-        moment = self._values.copy()
-        for j in range(degree + 1):
-            total = np.cumsum(moment, axis=0)
-            before = np.zeros_like(total)
-            before[1:] = total[:-1]
-            added = total - before
-            error = (before - (total - added)) + (moment - added)
-            prefix[1:, 0, j] = total
-            prefix[1:, 1, j] = np.cumsum(error, axis=0)
-            moment *= r[:, None]
+        n_keys, n_columns = self._values.shape
+        prefix = np.zeros((n_keys + 1, 2, len(self._polynomial), n_columns))
+        for block in batches(n_keys, _TILE):
+            behind = slice(block.start + 1, block.stop + 1)
+            r = (self._keys[block] - self._middle[self._cell[block]])[:, None] / self.problem.unit
+            moment = self._values[block].copy()
+            for j in range(len(self._polynomial)):
+                carried = prefix[block.start, :, j]
+                total = np.cumsum(np.concatenate([carried[:1], moment]), axis=0)
+                added = total[1:] - total[:-1]
+                error = (total[:-1] - (total[1:] - added)) + (moment - added)
+                prefix[behind, 0, j] = total[1:]
+                prefix[behind, 1, j] = carried[1] + np.cumsum(error, axis=0)
+                moment *= r
         return prefix
 
     @cached_property
@@ -248,7 +249,10 @@ class Cells:
             end = self._prefix[piece_stop]
             moments = (end[:, 0] - begin[:, 0]) + (end[:, 1] - begin[:, 1])
             a = np.where(piece_stop > piece_start, points - self._middle[cell], 0) / self.problem.unit
-            factors = np.vander(a, moments.shape[1], increasing=True) @ self._expansion[side]
+            powers = np.ones((len(a), moments.shape[1]))
+            for p in range(1, moments.shape[1]):
+                np.multiply(powers[:, p - 1], a, out=powers[:, p])
+            factors = powers @ self._expansion[side]
             sums += np.einsum("mj,mjc->mc", factors, moments)
             weight += moments[:, 0, -1]
             begin = end
