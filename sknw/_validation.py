@@ -178,7 +178,22 @@ def check_kernel(kernel) -> Kernel:
     else:
         raise TypeError(f"kernel must be a name, a Kernel or a callable; got {kernel!r}.")
     checked(np.linspace(0, 3, 7))
+    _check_facts(checked)
     return checked
+
+
+def _check_facts(kernel: Kernel) -> None:
+    """Compare what a user's kernel states of itself with its profile, for algorithms rely on it."""
+    u = np.linspace(0, 3, 61)
+    k, inside = kernel(u), u <= kernel.support
+    stated: dict[str, tuple] = {"support": (~inside * k, 0)}
+    if kernel.polynomial is not None:
+        stated["polynomial"] = (k[inside], np.polynomial.Polynomial(kernel.polynomial)(u[inside]))
+    if kernel.log_ratio is not None:
+        stated["log_ratio"] = (k, k[0] * np.exp(kernel.log_profile(u)))
+    for fact, (got, want) in stated.items():
+        if not np.allclose(got, want, rtol=1e-7, atol=1e-12):
+            raise ValueError(f"The {fact} that kernel {kernel.name!r} states is not that of its profile.")
 
 
 @dataclass(frozen=True)

@@ -204,7 +204,7 @@ def test_choose_takes_the_cheapest_that_does_not_refuse():
 @pytest.mark.parametrize(
     ("problem", "reason"),
     [
-        ({"kernel": "gaussian"}, "a kernel that is a polynomial and ends, and 'gaussian' is not one."),
+        ({"kernel": "gaussian"}, "a kernel that is a polynomial and ends at u = 1, and 'gaussian' is not one."),
         ({"kernel": "boxcar", "bandwidth": np.inf}, "one feature with a finite bandwidth, and there are 0."),
         ({"kernel": "boxcar", "metric": "cityblock"}, "metric='euclidean', and the metric is 'cityblock'."),
     ],

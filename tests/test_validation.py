@@ -171,6 +171,22 @@ def test_bad_kernels_are_named(kernel, error, message, wrap):
         NadarayaWatsonRegressor(wrap(kernel)).fit(X, Y)
 
 
+@pytest.mark.parametrize(
+    "fact", [{"support": 0.5}, {"polynomial": (1, -2)}, {"log_ratio": lambda t0, dt: -dt}], ids=["s", "p", "l"]
+)
+def test_a_kernel_that_misstates_a_fact_is_named(fact):
+    with pytest.raises(
+        ValueError, match=f"The {next(iter(fact))} that kernel 'cone' states is not that of its profile"
+    ):
+        NadarayaWatsonRegressor(Kernel("cone", lambda u: np.maximum(1 - u, 0), **fact)).fit(X, Y)
+
+
+def test_a_kernel_with_another_support():
+    wide = Kernel("wide", lambda u: np.maximum(1 - u / 2, 0), support=2.0, polynomial=(1, -0.5))
+    got = NadarayaWatsonRegressor(wide, 1.5).fit(X[:, :1], Y).predict(X[:, :1])
+    np.testing.assert_allclose(got, NadarayaWatsonRegressor("triangular", 3.0).fit(X[:, :1], Y).predict(X[:, :1]))
+
+
 def test_a_kernel_is_checked_at_every_distance():
     model = NadarayaWatsonRegressor(lambda u: np.where(u > 50, -1.0, 1.0), 1.0).fit(X, Y)
     with pytest.raises(ValueError, match="must return finite, non-negative numbers; got -1"):

@@ -62,8 +62,8 @@ class Cells:
         n_features = np.isfinite(np.broadcast_to(problem.bandwidth, problem.X.shape[1:])).sum()
         if n_features != 1:
             return f"it needs one feature with a finite bandwidth, and there are {n_features}."
-        if kernel.polynomial is None or not np.isfinite(kernel.support):
-            return f"it needs a kernel that is a polynomial and ends, and {kernel.name!r} is not one."
+        if kernel.polynomial is None or kernel.support != 1:
+            return f"it needs a kernel that is a polynomial and ends at u = 1, and {kernel.name!r} is not one."
         return None
 
     @staticmethod
