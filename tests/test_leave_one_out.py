@@ -6,7 +6,6 @@ from definition import LOG_PROFILES
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
 from sknw import NadarayaWatsonRegressor
-from sknw._algorithms import build
 from sknw._leave_one_out import squared_error
 
 RNG = np.random.default_rng(0)
@@ -74,8 +73,3 @@ def test_one_row_has_no_others():
     with pytest.raises(ValueError, match="at least two training rows"):
         model.predict(None)
     np.testing.assert_array_equal(model.fit([[1.0]], [2.0], [3]).predict(None), [2.0])
-
-
-def test_the_algorithm_is_built_once():
-    algorithm = NadarayaWatsonRegressor(bandwidth=0.5).fit(X, Y)._algorithm
-    assert build("auto", algorithm.problem).name == algorithm.name
