@@ -280,7 +280,7 @@ class NadarayaWatsonRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         fallback, problem = check_fallback(self.fallback), self._algorithm.problem
         queries = problem.scale(check_queries(self, X))
-        weights, n_unreached = attention(self._algorithm, queries, fallback, sparse=sparse, n_jobs=self.n_jobs)
+        weights, n_unreached = attention(problem, queries, fallback, sparse=sparse, n_jobs=self.n_jobs)
         warn_unreached(n_unreached, len(queries), problem.kernel.name, fallback)
         return weights
 

@@ -9,19 +9,19 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array, vstack
 
-from sknw._algorithms import Algorithm, map_tiles, row_batch
+from sknw._algorithms import Algorithm, Problem, map_tiles, row_batch
 
 # Weights that sum to less than the smallest normal float have lost their digits, and are as good as none.
 _NOTHING = np.finfo(np.float64).tiny
 
 
 class _Fallback(NamedTuple):
-    """What stands in for a query without a key in reach. None: nothing does."""
+    """What stands in for a query without a key in reach."""
 
     # (problem, queries) -> kernel rows
-    rows: Callable | None
+    rows: Callable
     # (algorithm, queries, excluded) -> sums
-    sums: Callable | None
+    sums: Callable
     # How a warning says it.
     phrase: str
 
@@ -41,6 +41,13 @@ def _mean_sums(algorithm, queries, excluded):
     return before[excluded] + behind[excluded + 1]
 
 
+def _raise(problem, queries):
+    raise ValueError(
+        f"A query has no training row in reach of the kernel {problem.kernel.name!r}, and fallback='raise'. "
+        "Widen the bandwidth, or choose another fallback."
+    )
+
+
 FALLBACKS = {
     "nearest": _Fallback(
         lambda problem, queries: problem.nearest_rows(queries),
@@ -53,17 +60,8 @@ FALLBACKS = {
         lambda algorithm, queries, excluded: np.full((len(queries), algorithm.problem.values.shape[1]), np.nan),
         "they get NaN",
     ),
-    "raise": _Fallback(None, None, ""),
+    "raise": _Fallback(_raise, lambda algorithm, queries, excluded: _raise(algorithm.problem, queries), ""),
 }
-
-
-def _stand_in(function, problem, *arguments):
-    if function is None:
-        raise ValueError(
-            f"A query has no training row in reach of the kernel {problem.kernel.name!r}, and fallback='raise'. "
-            "Widen the bandwidth, or choose another fallback."
-        )
-    return function(*arguments)
 
 
 def warn_unreached(n_unreached: int, n_queries: int, kernel: str, fallback: str) -> None:
@@ -97,14 +95,14 @@ def pool(
     unreached = np.flatnonzero(sums[:, -1] < _NOTHING)
     if len(unreached):
         sums, own = sums.copy(), None if excluded is None else excluded[unreached]
-        sums[unreached] = _stand_in(FALLBACKS[fallback].sums, problem, algorithm, queries[unreached], own)
+        sums[unreached] = FALLBACKS[fallback].sums(algorithm, queries[unreached], own)
     means = problem.offset + sums[:, :-1] / sums[:, -1:]
     # A mean of labels lies between them; its rounding need not.
     return np.clip(means, problem.low, problem.high, out=means), len(unreached)
 
 
 def attention(
-    algorithm: Algorithm, queries: np.ndarray, fallback: str, *, sparse: bool = False, n_jobs: int | None = None
+    problem: Problem, queries: np.ndarray, fallback: str, *, sparse: bool = False, n_jobs: int | None = None
 ) -> tuple[np.ndarray | csr_array, int]:
     """The weights of the labels in each mean.
 
@@ -115,7 +113,6 @@ def attention(
     n_unreached : int
         How many queries the fallback answered.
     """
-    problem = algorithm.problem
     dtype = problem.X.dtype
     dense = np.empty((0 if sparse else len(queries), len(problem.y)), dtype)
 
@@ -124,8 +121,7 @@ def attention(
         rows *= problem.weight
         unreached = np.flatnonzero(rows.sum(axis=1) < _NOTHING)
         if len(unreached):
-            stand_in = _stand_in(FALLBACKS[fallback].rows, problem, problem, queries[batch][unreached])
-            rows[unreached] = stand_in * problem.weight
+            rows[unreached] = FALLBACKS[fallback].rows(problem, queries[batch][unreached]) * problem.weight
         rows /= rows.sum(axis=1, keepdims=True)
         if sparse:
             return csr_array(rows.astype(dtype)), len(unreached)

@@ -152,7 +152,7 @@ def test_attention_is_that_of_the_definition(kernel, sparse):
     weight = np.random.default_rng(0).integers(0, 3, N_ROWS).astype(float)
     for multiple in (1e-3, 0.4, 30.0):
         problem = make_problem(X, kernel, multiple * spread(X), sample_weight=weight)
-        got, _ = attention(build("brute", problem), problem.scale(Q), "nearest", sparse=sparse)
+        got, _ = attention(problem, problem.scale(Q), "nearest", sparse=sparse)
         want = weights(LOG_PROFILES[kernel], Q, X, multiple * spread(X), weight)
         np.testing.assert_allclose(got.toarray() if sparse else got, want.astype(float), rtol=0, atol=1e-9)
 

@@ -11,7 +11,7 @@ from sknw._algorithms._tiles import batches, map_tiles, row_batch
 
 Algorithm = Brute | Cells
 
-ALGORITHMS: dict[str, type[Algorithm]] = {"brute": Brute, "cells": Cells}
+ALGORITHMS: dict[str, type[Algorithm]] = {each.name: each for each in (Brute, Cells)}
 
 
 def choose(problem: Problem) -> str:

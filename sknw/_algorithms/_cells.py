@@ -103,11 +103,8 @@ class Cells:
         low = np.where(to_left <= distance + tied, keys[left] - tied, points)
         high = np.where(to_right <= distance + tied, keys[np.minimum(right, n_keys)] + tied, points)
         start, stop = np.searchsorted(self._keys, low, "left"), np.searchsorted(self._keys, high, "right")
-        middle = np.clip(own, start, stop)
-        skipped = np.clip(own + 1, start, stop)
-        return self._total(start, np.where(own >= 0, middle, stop)) + np.where(
-            (own >= 0)[:, None], self._total(skipped, stop), 0
-        )
+        middle, skipped = np.clip(own, start, stop), np.clip(own + 1, start, stop)
+        return self._total(start, middle) + self._total(skipped, stop)
 
     def _total(self, start, stop):
         """The sum of the values of the keys [start, stop)."""
