@@ -18,6 +18,10 @@ Profile = Callable[[np.ndarray], np.ndarray]
 # whose weights are all this small is summed again in the log domain.
 LOWEST_LOG = -700.0
 
+# Where `Kernel.step` looks for a distance, as a power of two, and how often it halves that range.
+_FAR = 250.0
+_HALVINGS = 13
+
 
 @dataclass(frozen=True)
 class Kernel:
@@ -38,13 +42,16 @@ class Kernel:
 
     log_ratio : callable, default=None
         ``log_ratio(t0, dt)`` is log K at u * u = t0 + dt minus log K at u * u = t0, without cancellation where t0 is
-        large. For kernels that are positive everywhere: it keeps queries far from the data exact.
+        large. For kernels that are positive everywhere and never rise: it keeps queries far from the data exact.
 
     support : float, default=inf
         K(u) = 0 for all u > support.
 
     polynomial : tuple of float, default=None
-        Coefficients c with K(u) = sum_p c[p] * u**p for 0 <= u <= support.
+        Coefficients c with K(u) = exp(-rate * u) * sum_p c[p] * u**p for 0 <= u <= support.
+
+    rate : float, default=0.0
+        The rate in this.
 
     positive_definite : bool, default=False
         Whether the matrix K(|x_i - x_j|) of any points in any number of features has no negative eigenvalue.
@@ -67,6 +74,7 @@ class Kernel:
     log_ratio: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
     support: float = np.inf
     polynomial: tuple[float, ...] | None = None
+    rate: float = 0.0
     positive_definite: bool = False
 
     def __call__(self, u) -> np.ndarray:
@@ -84,6 +92,20 @@ class Kernel:
     def of_square(self, t: np.ndarray) -> np.ndarray:
         """K as a function of t = u * u. May overwrite t."""
         return self.profile(t if self.squared else np.sqrt(t, out=t))
+
+
+    def step(self, u: np.ndarray, drop: np.ndarray) -> np.ndarray:
+        """How far beyond u log K has fallen by `drop`, a little more than needed; inf where it never has.
+
+        For kernels with a `log_ratio`.
+        """
+        low, high = np.full_like(u, -_FAR), np.full_like(u, _FAR)
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            step = np.exp2(middle)
+            fallen = self.log_ratio(u * u, step * (2 * u + step)) <= -drop
+            low, high = np.where(fallen, low, middle), np.where(fallen, middle, high)
+        return np.where(high < _FAR, np.exp2(high), np.inf)
 
 
 def _square(u) -> np.ndarray:
@@ -194,6 +216,8 @@ def _log_matern32(t0, dt):
     return np.log1p(dv / (1 + v0)) - dv
 
 
+_ROOT3 = float(np.sqrt(3))
+
 _TABLE = (
     Kernel("gaussian", _gaussian, squared=True, log_ratio=_log_gaussian, positive_definite=True),
     Kernel("boxcar", _boxcar, support=1.0, polynomial=(1,)),
@@ -204,11 +228,19 @@ _TABLE = (
     Kernel("triweight", _triweight, squared=True, support=1.0, polynomial=(1, 0, -3, 0, 3, 0, -1)),
     Kernel("tricube", _tricube, squared=True, support=1.0, polynomial=(1, 0, 0, -3, 0, 0, 3, 0, 0, -1)),
     Kernel("cosine", _cosine, squared=True, support=1.0),
-    Kernel("exponential", _exponential, log_ratio=_log_exponential, positive_definite=True),
+    Kernel("exponential", _exponential, log_ratio=_log_exponential, polynomial=(1,), rate=1.0, positive_definite=True),
     Kernel("logistic", _logistic, squared=True, log_ratio=_log_logistic, positive_definite=True),
     Kernel("sigmoid", _sigmoid, squared=True, log_ratio=_log_sigmoid, positive_definite=True),
     Kernel("cauchy", _cauchy, squared=True, log_ratio=_log_cauchy, positive_definite=True),
-    Kernel("matern32", _matern32, squared=True, log_ratio=_log_matern32, positive_definite=True),
+    Kernel(
+        "matern32",
+        _matern32,
+        squared=True,
+        log_ratio=_log_matern32,
+        polynomial=(1, _ROOT3),
+        rate=_ROOT3,
+        positive_definite=True,
+    ),
 )
 
 _ALIASES = {

@@ -188,9 +188,10 @@ def _check_facts(kernel: Kernel) -> None:
     k, inside = kernel(u), u <= kernel.support
     stated: dict[str, tuple] = {"support": (~inside * k, 0)}
     if kernel.polynomial is not None:
-        stated["polynomial"] = (k[inside], np.polynomial.Polynomial(kernel.polynomial)(u[inside]))
+        polynomial = np.polynomial.Polynomial(kernel.polynomial)
+        stated["polynomial"] = (k[inside], (np.exp(-kernel.rate * u) * polynomial(u))[inside])
     if kernel.log_ratio is not None:
-        stated["log_ratio"] = (k, k[0] * np.exp(kernel.log_profile(u)))
+        stated["log_ratio"] = (np.minimum.accumulate(k), k[0] * np.exp(kernel.log_profile(u)))
     for fact, (got, want) in stated.items():
         if not np.allclose(got, want, rtol=1e-7, atol=1e-12):
             raise ValueError(f"The {fact} that kernel {kernel.name!r} states is not that of its profile.")

@@ -171,23 +171,6 @@ def test_nearest_keys(algorithm, case):
     np.testing.assert_allclose(fitted.nearest(problem.keys, own), want, atol=1e-12)
 
 
-@pytest.mark.parametrize("kernel", ["boxcar", "triangular", "tricube"])
-def test_cells_are_exact_with_many_keys(kernel):
-    # Enough keys in a window for its moments, in cells with ties, gaps and few keys, with weights and left out keys.
-    rng = np.random.default_rng(0)
-    X = np.concatenate([rng.lognormal(sigma=2, size=2500), rng.integers(0, 9, 500), [1e3, 1e3, 2e3]])[:, None]
-    weight, y = rng.integers(0, 3, len(X)).astype(float), rng.normal(size=len(X))
-    Q = np.concatenate([X[::30], X[::30] + 0.5])
-    for bandwidth in (0.03, 1.0, 100.0):
-        problem = make_problem(X, kernel, bandwidth, y=y, sample_weight=weight)
-        fitted = build("cells", problem)
-        want = predict(LOG_PROFILES[kernel], Q, X, y, bandwidth, weight).astype(float)
-        np.testing.assert_allclose(mean_of(fitted, Q), want, rtol=0, atol=1e-11)
-        own = np.arange(0, len(X), 30)
-        want = predict(LOG_PROFILES[kernel], X[own], X, y, bandwidth, weight, own).astype(float)
-        np.testing.assert_allclose(mean_of(fitted, X[own], own), want, rtol=0, atol=1e-11)
-
-
 def test_a_kernel_without_logarithm_still_reaches_its_fallback():
     plain = Kernel("plain", lambda u: np.exp(-(u**2) / 2))
     problem = Problem(np.array([[0.0], [1.0]]), np.array([[1.0], [2.0]]), np.ones(2), plain)
@@ -198,22 +181,7 @@ def test_choose_takes_the_cheapest_that_does_not_refuse():
     rows = np.arange(5000.0)[:, None]
     assert choose(make_problem(rows, "boxcar", 3.0, y=rows)) == "cells"
     assert choose(make_problem(rows[:30], "boxcar", 3.0, y=rows[:30])) == "brute"
-    assert choose(make_problem(rows, "gaussian", 3.0, y=rows)) == "brute"
-
-
-@pytest.mark.parametrize(
-    ("problem", "reason"),
-    [
-        ({"kernel": "gaussian"}, "a kernel that is a polynomial and ends at u = 1, and 'gaussian' is not one."),
-        ({"kernel": "boxcar", "bandwidth": np.inf}, "one feature with a finite bandwidth, and there are 0."),
-        ({"kernel": "boxcar", "metric": "cityblock"}, "metric='euclidean', and the metric is 'cityblock'."),
-    ],
-)
-def test_cells_refuse_with_the_reason(problem, reason):
-    assert ALGORITHMS["cells"].refuses(make_problem(TRAINING_ROWS["uniform, 1 feature"], **problem)).endswith(reason)
-    two = make_problem(TRAINING_ROWS["normal, 2 features"], "boxcar")
-    assert "there are 2" in ALGORITHMS["cells"].refuses(two)
-    assert ALGORITHMS["cells"].refuses(make_problem(TRAINING_ROWS["normal, 2 features"], "boxcar", [1, np.inf])) is None
+    assert choose(make_problem(rows, "cosine", 3.0, y=rows)) == "brute"
 
 
 def test_a_refusal_says_why(monkeypatch):

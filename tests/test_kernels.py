@@ -84,7 +84,24 @@ def test_polynomial(name):
     if kernel.polynomial is None:
         return
     u = U[kernel.support >= U]
-    np.testing.assert_allclose(kernel(u), np.polynomial.Polynomial(kernel.polynomial)(u), atol=1e-13)
+    want = np.exp(-kernel.rate * u) * np.polynomial.Polynomial(kernel.polynomial)(u)
+    np.testing.assert_allclose(kernel(u), want, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_step_takes_the_logarithm_down(name):
+    kernel = KERNELS[name]
+    if kernel.log_ratio is None:
+        return
+    u = FAR[:, None]
+    for drop in (1e-3, 1.0, 50.0):
+        step = kernel.step(u, np.array(drop))
+        if name == "constant":
+            assert (step == np.inf).all()
+            continue
+        for factor, sign in ((1.0, -1), (0.95, 1)):
+            fallen = kernel.log_ratio(u**2, factor * step * (2 * u + factor * step))
+            assert (sign * (fallen + drop) > -1e-9).all()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -14,8 +14,9 @@ from scipy.spatial.distance import cdist
 
 from sknw._kernels import LOWEST_LOG, Kernel
 
-# Queries are drawn in to this power of two times the extent of the keys, and bandwidths are held above its inverse, so
-# that squares of their quotient do not overflow. Both are far beyond what a float64 tells apart: no answer changes.
+# Queries are drawn in to this power of two times the extent of the keys, and bandwidths are held between its inverse and
+# its square, so that squares of their quotient do not overflow. All are far beyond what a float64 tells apart: no answer
+# changes.
 _FARTHEST = 230
 
 # Squared distances that differ by less, in relation to the least, differ by rounding: their keys are equally near.
@@ -124,7 +125,8 @@ class Problem:
     @cached_property
     def unit(self) -> np.ndarray:
         """The bandwidth of `keys`: a number, or one for each feature that matters. Euclidean metric only."""
-        return np.maximum(np.ldexp(self._bandwidth, -self._exponent), 2.0**-_FARTHEST)
+        unit = np.ldexp(self._bandwidth, -self._exponent)
+        return np.clip(unit, 2.0**-_FARTHEST, 2.0 ** (2 * _FARTHEST))
 
     def scale(self, X: np.ndarray) -> np.ndarray:
         """Queries or keys as `squares` takes them, in float64."""

@@ -1,0 +1,165 @@
+"""Line: the keys of one feature in ascending order, and sums over few of them, key by key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+
+from sknw._algorithms._problem import TIED, Problem
+from sknw._algorithms._tiles import batches
+from sknw._kernels import LOWEST_LOG
+
+# Keys in a block of a long running sum: few enough that their moments stay in the cache.
+_BLOCK = 2**14
+
+# Pairs of a query and a key that are held at a time.
+_PAIRS = 2**18
+
+# What the keys beyond a window of a kernel that is positive everywhere may weigh, in relation to those in it.
+_TOLERANCE = 1e-13
+
+
+class Line:
+    """The keys that are there, in ascending order, and their values.
+
+    Parameters
+    ----------
+    problem : Problem
+        With one feature that matters.
+    """
+
+    def __init__(self, problem: Problem):
+        self.problem = problem
+        present = np.flatnonzero(~problem.absent)
+        order = present[np.argsort(problem.keys[present, 0], kind="stable")]
+        self.keys: np.ndarray = problem.keys[order, 0]
+        self.values: np.ndarray = problem.values[order]
+        self.unit = float(problem.unit)
+        # The place of each key in this order, -1 for one that is not there.
+        self.rank = np.full(len(problem.y), -1)
+        self.rank[order] = np.arange(len(order))
+
+    # ---- running sums
+
+    @cached_property
+    def prefix(self) -> np.ndarray:
+        """Running sums of the values, and of their rounding errors: (n_keys + 1, 2, 1, n_columns)."""
+        return self.running_sums(1, lambda block: np.ones((block.stop - block.start, 1)))
+
+    def running_sums(self, n_moments: int, factor: Callable[[slice], np.ndarray]) -> np.ndarray:
+        """Running sums of values * factor**j, j = 0, 1, ..., and of the rounding errors that these sums have made.
+
+        factor : (block of keys) -> ndarray of shape (n_block, 1)
+
+        Returns
+        -------
+        prefix : ndarray of shape (n_keys + 1, 2, n_moments, n_columns)
+            The sum before each key, and what to add to it. The difference of two such sums has nearly twice the digits
+            of a float.
+        """
+        n_keys, n_columns = self.values.shape
+        prefix = np.zeros((n_keys + 1, 2, n_moments, n_columns))
+        for block in batches(n_keys, _BLOCK):
+            behind = slice(block.start + 1, block.stop + 1)
+            r, moment = factor(block), self.values[block].copy()
+            for j in range(n_moments):
+                carried = prefix[block.start, :, j]
+                total = np.cumsum(np.concatenate([carried[:1], moment]), axis=0)
+                added = total[1:] - total[:-1]
+                error = (total[:-1] - (total[1:] - added)) + (moment - added)
+                prefix[behind, 0, j] = total[1:]
+                prefix[behind, 1, j] = carried[1] + np.cumsum(error, axis=0)
+                moment *= r
+        return prefix
+
+    # ---- nearest keys
+
+    def neighbours(self, points: np.ndarray, own: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """The nearest keys on the left and on the right, the excluded one left out; -1 and n_keys where there is none.
+
+        A key at the query itself is on the right.
+        """
+        right = np.searchsorted(self.keys, points)
+        left = right - 1
+        if own is not None:
+            left, right = left - ((left == own) & (own >= 0)), right + (right == own)
+        return left, right
+
+    def nearest(self, points: np.ndarray, own: np.ndarray | None) -> np.ndarray:
+        """Sums of the values of the nearest keys, ties included: (n_queries, n_outputs + 1)."""
+        left, right = self.neighbours(points, own)
+        right = np.minimum(right, len(self.keys))
+        keys = np.concatenate([self.keys, [np.inf, -np.inf]])  # the last two are behind and before all keys
+        to_left, to_right = points - keys[left], keys[right] - points
+        distance = np.minimum(to_left, to_right)
+        # Beyond the extent of the keys the distance itself would be no measure of which of them are tied.
+        tied = TIED / 2 * np.minimum(distance, self.keys[-1] - self.keys[0])
+        low = np.where(to_left <= distance + tied, keys[left] - tied, points)
+        high = np.where(to_right <= distance + tied, keys[right] + tied, points)
+        start, stop = np.searchsorted(self.keys, low, "left"), np.searchsorted(self.keys, high, "right")
+        if own is None:
+            return self._total(start, stop)
+        return self._total(start, np.clip(own, start, stop)) + self._total(np.clip(own + 1, start, stop), stop)
+
+    def _total(self, start, stop):
+        """The sum of the values of the keys [start, stop)."""
+        parts = self.prefix[stop, :, 0] - self.prefix[start, :, 0]
+        return parts.sum(axis=1)
+
+    # ---- key by key
+
+    def window_sums(
+        self, points: np.ndarray, low: np.ndarray, high: np.ndarray, own: np.ndarray | None
+    ) -> np.ndarray:
+        """Sums over the keys [low, high) of each query, for a kernel that ends."""
+
+        def weights(query, key):
+            return self.problem.kernel.of_square(np.square(points[query] - self.keys[key]) / self.unit**2)
+
+        return self._sum_pairs(low, high, own, weights)
+
+    def exact_sums(self, points: np.ndarray, own: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """Sums over all keys that count, for a kernel that is positive everywhere, in units of the largest weight."""
+        log_ratio = self.problem.kernel.log_ratio
+        left, right = self.neighbours(points, own)
+        keys = np.concatenate([self.keys, [np.inf, -np.inf]])
+        right = np.minimum(right, len(self.keys))
+        from_left = points - keys[left] <= keys[right] - points
+        place = np.where(from_left, left, right)
+        alone = np.isinf(keys[place])
+        near = np.where(alone, points, keys[place])
+        u = np.abs(points - near) / self.unit
+        total = self.values[:, -1].sum()
+        share = np.where(alone, 1.0, self.values[np.minimum(place, len(self.keys) - 1), -1]) / total
+        reach = self.unit * (u + self.problem.kernel.step(u, -np.log(_TOLERANCE * share)))
+        low = np.searchsorted(self.keys, points - reach, "left")
+        high = np.where(alone, low, np.searchsorted(self.keys, points + reach, "right"))
+        t0 = u * u
+
+        def weights(query, key):
+            q, x, other = points[query], self.keys[key], near[query]
+            # The difference of two squares, without cancellation far from the keys.
+            logs = log_ratio(t0[query], (other - x) / self.unit * (((q - x) + (q - other)) / self.unit))
+            logs = np.minimum(logs, 0)  # the excluded key may be nearer than all that count
+            return np.exp(logs, out=np.zeros_like(logs), where=logs > LOWEST_LOG)
+
+        return self._sum_pairs(low, high, own, weights), log_ratio(np.zeros_like(t0), t0)
+
+    def _sum_pairs(self, low, high, own, weights):
+        """Sums of weights(query, key) * values over the keys [low, high) of each query."""
+        sums = np.zeros((len(low), self.values.shape[1]))
+        size = np.maximum(high - low, 0)
+        some = np.flatnonzero(size)
+        # Groups of at most _PAIRS pairs, or of one query.
+        cuts = np.flatnonzero(np.diff(np.cumsum(size[some]) // _PAIRS)) + 1
+        for group in np.split(some, cuts) if len(some) else []:
+            first = np.cumsum(size[group]) - size[group]
+            query = np.repeat(group, size[group])
+            key = np.arange(len(query)) + np.repeat(low[group] - first, size[group])
+            weight = weights(query, key)
+            if own is not None:
+                weight[key == own[query]] = 0
+            sums[group] = np.add.reduceat(weight[:, None] * self.values[key], first, axis=0)
+        return sums

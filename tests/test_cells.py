@@ -1,0 +1,104 @@
+"""Cells with as many keys as it takes for moments, scans and series to be used."""
+
+import numpy as np
+import pytest
+from cases import TRAINING_ROWS
+from definition import LOG_PROFILES, predict
+
+from sknw import KERNELS, Kernel
+from sknw._algorithms import ALGORITHMS, Problem, _expansions, build
+from sknw._pooling import pool
+
+SERVED = [name for name in LOG_PROFILES if name != "cosine"]
+
+
+def make_problem(X, kernel, bandwidth=1.0, *, y=None, sample_weight=None, **metric):
+    y = np.zeros(len(X)) if y is None else y
+    sample_weight = np.ones(len(X)) if sample_weight is None else sample_weight
+    kernel = KERNELS[kernel] if isinstance(kernel, str) else kernel
+    return Problem(X, y.reshape(len(y), -1), sample_weight, kernel, bandwidth=bandwidth, **metric)
+
+
+def mean_of(algorithm, queries, excluded=None):
+    queries = algorithm.problem.scale(queries)
+    sums, _ = algorithm.sums(queries, excluded)
+    return pool(algorithm, sums, queries, "nearest", excluded)[0][:, 0]
+
+
+@pytest.mark.parametrize("bandwidth", [0.003, 0.03, 1.0, 100.0])
+@pytest.mark.parametrize("kernel", SERVED)
+def test_many_keys(kernel, bandwidth):
+    # In cells with ties, gaps, many keys and few, with weights, and with keys left out.
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.lognormal(sigma=2, size=2500), rng.integers(0, 9, 500), [1e3, 1e3, 2e3, -5e3]])[:, None]
+    weight, y = rng.integers(0, 3, len(X)).astype(float), rng.normal(size=len(X))
+    problem = make_problem(X, kernel, bandwidth, y=y, sample_weight=weight)
+    if kernel == "cauchy" and bandwidth <= 1:
+        assert "within some 300 bandwidths" in ALGORITHMS["cells"].refuses(problem)
+        return
+    fitted = build("cells", problem)
+    Q = np.concatenate([X[::30], X[::30] + 0.5, X[::100] + 9 * bandwidth, [[-1e4], [-20.0], [1e7]]])
+    want = predict(LOG_PROFILES[kernel], Q, X, y, bandwidth, weight).astype(float)
+    np.testing.assert_allclose(mean_of(fitted, Q), want, rtol=0, atol=1e-11)
+    own = np.arange(0, len(X), 30)
+    want = predict(LOG_PROFILES[kernel], X[own], X, y, bandwidth, weight, own).astype(float)
+    np.testing.assert_allclose(mean_of(fitted, X[own], own), want, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("kernel", SERVED)
+def test_dense_keys_and_any_offset(kernel):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(5000, 1)), rng.normal(size=5000)
+    own = np.arange(0, 5000, 50)
+    for bandwidth in (0.05, 0.7):
+        for offset in (0.0, 1e6):
+            rows = X + offset
+            fitted = build("cells", make_problem(rows, kernel, bandwidth, y=y))
+            far = np.array([[rows.min() - 30 * bandwidth], [rows.min() - bandwidth], [rows.max() + 8 * bandwidth]])
+            Q = np.concatenate([rows[own] + 0.01, far])
+            want = predict(LOG_PROFILES[kernel], Q, rows, y, bandwidth).astype(float)
+            np.testing.assert_allclose(mean_of(fitted, Q), want, rtol=0, atol=1e-11)
+            want = predict(LOG_PROFILES[kernel], rows[own], rows, y, bandwidth, excluded=own).astype(float)
+            np.testing.assert_allclose(mean_of(fitted, rows[own], own), want, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("kernel", ["gaussian", "logistic", "sigmoid", "cauchy"])
+def test_the_error_of_a_series_is_within_its_bound(kernel):
+    width = _expansions._widest(KERNELS[kernel])
+    series = _expansions._Series(KERNELS[kernel], width, 12)
+    rng = np.random.default_rng(0)
+    key, query = rng.uniform(-1, 1, (2, 2000))
+    left, right = _expansions._polynomials(key), _expansions._polynomials(query)
+    for distance in range(-12, 13):
+        want = KERNELS[kernel]((distance + (query - key) / 2) * width)
+        got = np.einsum("im,ij,jm->m", left, series.matrix(distance), right)
+        assert np.abs(got - want).max() <= 2 * series.error[abs(distance)]
+
+
+def test_a_smooth_kernel_of_ones_own_is_served_and_a_kinked_one_is_not():
+    def log_ratio(t0, dt):
+        return np.log1p(t0) * 2 - np.log1p(t0 + dt) * 2
+
+    student = Kernel("student", lambda t: (1 + t) ** -2.0, squared=True, log_ratio=log_ratio)
+    X = np.random.default_rng(0).uniform(size=(3000, 1))
+    y = np.sin(9 * X[:, 0])
+    fitted = build("cells", make_problem(X, student, 0.05, y=y))
+    want = predict(lambda u: -2 * np.log1p(u**2), X[:50], X, y, 0.05).astype(float)
+    np.testing.assert_allclose(mean_of(fitted, X[:50]), want, rtol=0, atol=1e-11)
+    kinked = Kernel("kinked", lambda t: np.exp(-(t**0.75)), squared=True, log_ratio=lambda t0, dt: -((t0 + dt) ** 0.75))
+    assert ALGORITHMS["cells"].refuses(make_problem(X, kinked)) is not None
+
+
+@pytest.mark.parametrize(
+    ("problem", "reason"),
+    [
+        ({"kernel": "cosine"}, "within some 300 bandwidths, and 'cosine' is not one."),
+        ({"kernel": "boxcar", "bandwidth": np.inf}, "one feature with a finite bandwidth, and there are 0."),
+        ({"kernel": "boxcar", "metric": "cityblock"}, "metric='euclidean', and the metric is 'cityblock'."),
+    ],
+)
+def test_cells_refuse_with_the_reason(problem, reason):
+    assert ALGORITHMS["cells"].refuses(make_problem(TRAINING_ROWS["uniform, 1 feature"], **problem)).endswith(reason)
+    two = make_problem(TRAINING_ROWS["normal, 2 features"], "boxcar")
+    assert "there are 2" in ALGORITHMS["cells"].refuses(two)
+    assert ALGORITHMS["cells"].refuses(make_problem(TRAINING_ROWS["normal, 2 features"], "boxcar", [1, np.inf])) is None
