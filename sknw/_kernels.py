@@ -93,12 +93,12 @@ class Kernel:
         """K as a function of t = u * u. May overwrite t."""
         return self.profile(t if self.squared else np.sqrt(t, out=t))
 
-
     def step(self, u: np.ndarray, drop: np.ndarray) -> np.ndarray:
         """How far beyond u log K has fallen by `drop`, a little more than needed; inf where it never has.
 
         For kernels with a `log_ratio`.
         """
+        assert self.log_ratio is not None
         low, high = np.full_like(u, -_FAR), np.full_like(u, _FAR)
         for _ in range(_HALVINGS):
             middle = (low + high) / 2

@@ -184,6 +184,16 @@ def test_choose_takes_the_cheapest_that_does_not_refuse():
     assert choose(make_problem(rows, "cosine", 3.0, y=rows)) == "brute"
 
 
+def test_choose_says_why(caplog):
+    rows = np.arange(5000.0)[:, None]
+    with caplog.at_level("DEBUG", "sknw"):
+        choose(make_problem(rows, "gaussian", 3.0, y=rows))
+        choose(make_problem(np.hstack([rows] * 9), "gaussian", 3.0, y=rows))
+    first, second = caplog.messages
+    assert first.startswith("algorithm='cells' is taken: brute about 0.15 s; cells about ")
+    assert second.startswith("algorithm='brute' is taken: brute about 0.15 s; cells refuses, for it needs one feature")
+
+
 def test_a_refusal_says_why(monkeypatch):
     monkeypatch.setattr(ALGORITHMS["brute"], "refuses", staticmethod(lambda problem: "it is Sunday."))
     with pytest.raises(ValueError, match="algorithm='brute' cannot run this problem: it is Sunday."):

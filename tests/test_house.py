@@ -25,6 +25,14 @@ FLOORS = [
     ["_kernels"],
 ]
 ALONE = ["_displays", "datasets"]  # import no other room, and only the top imports them
+# The same within the algorithms, whose rooms know none beside them.
+ALGORITHM_FLOORS = [
+    ["__init__"],
+    ["_brute", "_cells"],
+    ["_expansions", "_moments", "_scans"],
+    ["_line"],
+    ["_problem", "_tiles"],
+]
 
 
 def imports():
@@ -62,11 +70,12 @@ def test_imports_point_down():
 
 
 def test_algorithms_do_not_know_each_other():
-    for path in (PACKAGE / "_algorithms").glob("_*.py"):
-        if path.stem in ("__init__", "_problem", "_tiles"):
-            continue
-        others = {other.stem for other in path.parent.glob("_*.py")} - {path.stem, "_problem", "_tiles"}
-        assert not [other for other in others if f"_algorithms.{other} " in path.read_text()]
+    height = {room: -level for level, floor in enumerate(ALGORITHM_FLOORS) for room in floor}
+    assert height.keys() == {path.stem for path in (PACKAGE / "_algorithms").glob("*.py")}
+    for path in (PACKAGE / "_algorithms").glob("*.py"):
+        for other in height:
+            if f"from sknw._algorithms.{other} " in path.read_text():
+                assert height[path.stem] > height[other], f"{path.stem} imports {other}"
 
 
 def test_nothing_private_of_scikit_learn():

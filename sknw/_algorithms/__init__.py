@@ -4,10 +4,14 @@
 ``sums * exp(log_scale)[:, None] == K(queries, keys) @ values``
 """
 
+import logging
+
 from sknw._algorithms._brute import Brute
 from sknw._algorithms._cells import Cells
 from sknw._algorithms._problem import Problem
 from sknw._algorithms._tiles import batches, map_tiles, row_batch
+
+_logger = logging.getLogger("sknw")
 
 Algorithm = Brute | Cells
 
@@ -15,9 +19,17 @@ ALGORITHMS: dict[str, type[Algorithm]] = {each.name: each for each in (Brute, Ce
 
 
 def choose(problem: Problem) -> str:
-    """The name of the algorithm that "auto" takes for a problem: of those that do not refuse it, the cheapest."""
-    costs = {name: each.cost(problem) for name, each in ALGORITHMS.items() if each.refuses(problem) is None}
-    return min(costs, key=lambda name: costs[name])
+    """The name of the algorithm that "auto" takes for a problem: of those that do not refuse it, the cheapest.
+
+    The logger "sknw" says why, at the level DEBUG.
+    """
+    refusals = {name: each.refuses(problem) for name, each in ALGORITHMS.items()}
+    costs = {name: ALGORITHMS[name].cost(problem) for name, refusal in refusals.items() if refusal is None}
+    cheapest = min(costs, key=lambda name: costs[name])
+    estimates = [f"{name} about {seconds:.2g} s" for name, seconds in costs.items()]
+    reasons = [f"{name} refuses, for {refusal[:-1]}" for name, refusal in refusals.items() if refusal]
+    _logger.debug("algorithm=%r is taken: %s.", cheapest, "; ".join(estimates + reasons))
+    return cheapest
 
 
 def build(name: str, problem: Problem) -> Algorithm:

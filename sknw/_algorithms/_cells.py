@@ -20,6 +20,10 @@ _TILE = 2**14
 _METHODS = (Moments, Scans, Expansions)
 
 
+def _method_for(problem):
+    return next((method for method in _METHODS if method.serves(problem)), None)
+
+
 @dataclass(frozen=True, eq=False)
 class Cells:
     """Sums over the sorted keys of one feature.
@@ -46,7 +50,7 @@ class Cells:
         n_features = np.isfinite(np.broadcast_to(problem.bandwidth, problem.X.shape[1:])).sum()
         if n_features != 1:
             return f"it needs one feature with a finite bandwidth, and there are {n_features}."
-        if not any(method.serves(problem) for method in _METHODS):
+        if _method_for(problem) is None:
             kinds = ", or ".join(method.needs for method in _METHODS)
             return f"it needs a kernel that {kinds}, and {problem.kernel.name!r} is not one."
         return None
@@ -54,7 +58,7 @@ class Cells:
     @staticmethod
     def cost(problem: Problem) -> float:
         """About how many seconds as many queries as keys take."""
-        return 2e-4 + 1e-7 * len(problem.y) * len(problem.kernel.polynomial or ())
+        return _method_for(problem).cost(problem)
 
     def sums(
         self, queries: np.ndarray, excluded: np.ndarray | None = None, n_jobs: int | None = None
@@ -64,18 +68,19 @@ class Cells:
         # In ascending order neighbouring queries read neighbouring memory.
         order = np.argsort(points)
         sums, log_scale = np.empty((len(points), self.problem.values.shape[1])), np.empty(len(points))
+        places = None if excluded is None else self._line.places(excluded)
 
         def tile_sums(tile):
             some = order[tile]
-            own = None if excluded is None else self._line.rank[excluded[some]]
-            sums[some], log_scale[some] = self._method.sums(points[some], own)
+            own = None if places is None else places[some]
+            sums[some], log_scale[some] = self._method.sums(points.take(some), own)
 
         map_tiles(tile_sums, len(points), _TILE, n_jobs)
         return sums, log_scale
 
     def nearest(self, queries: np.ndarray, excluded: np.ndarray | None = None) -> np.ndarray:
         """Sums of the values of the nearest keys, ties included: (n_queries, n_outputs + 1)."""
-        return self._line.nearest(queries[:, 0], None if excluded is None else self._line.rank[excluded])
+        return self._line.nearest(queries[:, 0], None if excluded is None else self._line.places(excluded))
 
     @cached_property
     def _line(self) -> Line:
@@ -83,4 +88,4 @@ class Cells:
 
     @cached_property
     def _method(self) -> Moments | Scans | Expansions:
-        return next(method for method in _METHODS if method.serves(self.problem))(self._line)
+        return _method_for(self.problem)(self._line)

@@ -22,12 +22,12 @@ from sknw._algorithms._problem import Problem
 from sknw._algorithms._tiles import batches
 from sknw._kernels import Kernel
 
-# Terms of a series, and the points on which its error is measured.
+# Terms of a series, and the points on which its error is measured. Between these it is at most twice as large.
 _TERMS = 16
-_GRID = np.linspace(-1, 1, 4 * _TERMS)
+_GRID = np.linspace(-1, 1, 2 * _TERMS + 1)
 
 # The largest error of a series, in units of K(0), that decides how wide a cell may be.
-_SERIES_ERROR = 3e-14
+_SERIES_ERROR = 6e-14
 
 # Keys are left out where log K has fallen by this.
 _DROP = 60.0
@@ -81,6 +81,12 @@ class Expansions:
         smooth = kernel.log_ratio is not None and kernel.squared and _widest(kernel) > 0
         return smooth and _reach(problem) <= _FARTHEST
 
+    @staticmethod
+    def cost(problem: Problem) -> float:
+        n_keys, reach = len(problem.y), _reach(problem)
+        n_cells = min(n_keys / 4, problem.extent[0] / _width(problem))
+        return 1e-3 + 6e-5 * reach + 5e-6 * reach * n_cells + 4e-7 * n_keys
+
     def _locate(self, points):
         """The cell of each point, and its place there, from -1 to 1."""
         position = points / self._width
@@ -132,7 +138,7 @@ class Expansions:
         some = np.flatnonzero(crowded)
         which = np.repeat(np.arange(len(begin)), size)[some]
         polynomials = np.ascontiguousarray(_polynomials(place[some]).T)
-        sums[some] = np.einsum("mcp,mp->mc", local[which], polynomials)
+        sums[some] = np.einsum("mcp,mp->mc", local.take(which, axis=0), polynomials)
         exact = ~crowded
         if own is not None:
             there = own >= 0
@@ -140,7 +146,8 @@ class Expansions:
             bound = bound + there * 2.0**-50 * sums[:, -1]
             sums -= self._kernel(0.0) * np.where(there[:, None], line.values[own], 0)
         again = np.flatnonzero(exact | ~(bound <= _TOLERANCE * sums[:, -1]))
-        sums[again], log_scale[again] = line.exact_sums(points[again], None if own is None else own[again])
+        if len(again):
+            sums[again], log_scale[again] = line.exact_sums(points[again], None if own is None else own[again])
         return sums, log_scale
 
     def _series_of(self, cells):
@@ -152,7 +159,8 @@ class Expansions:
         bound = np.zeros(len(cells))
         old, new = known & crowded, ~known & crowded
         local[old], bound[old] = self._local[self._index[place[old]]], self._bound[self._index[place[old]]]
-        local[new], bound[new] = self._expand(cells[new])
+        if new.any():
+            local[new], bound[new] = self._expand(cells[new])
         return local, bound, crowded
 
 
@@ -174,11 +182,9 @@ class _Series:
         grid = _polynomials(_GRID)
         self._matrix, self.error = np.empty((reach + 1, _TERMS, _TERMS)), np.empty(reach + 1)
         for distance in range(reach + 1):
-            known, wanted = (
-                kernel((distance + (points - points[:, None]) / 2) * width) for points in (nodes, _GRID)
-            )
+            known, wanted = (kernel((distance + (points - points[:, None]) / 2) * width) for points in (nodes, _GRID))
             self._matrix[distance] = matrix = transform @ known @ transform.T
-            self.error[distance] = np.abs(grid.T @ matrix @ grid - wanted).max() + 2.0**-50 * wanted.max()
+            self.error[distance] = 2 * np.abs(grid.T @ matrix @ grid - wanted).max() + 2.0**-50 * wanted.max()
 
     def matrix(self, distance):
         matrix = self._matrix[abs(distance)]
@@ -202,9 +208,8 @@ def _width(problem):
 def _reach(problem):
     """How many cells away keys still count, or there are any."""
     width = _width(problem)
-    keys = problem.keys[~problem.absent, 0]
     fallen = problem.kernel.step(np.zeros(1), np.array(_DROP))[0] * float(problem.unit)
-    return int(np.ceil(min(fallen, keys.max() - keys.min(), (_FARTHEST + 1) * width) / width)) + 1
+    return int(np.ceil(min(fallen, problem.extent[0], (_FARTHEST + 1) * width) / width)) + 1
 
 
 def _polynomials(x):

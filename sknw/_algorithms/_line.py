@@ -32,14 +32,20 @@ class Line:
 
     def __init__(self, problem: Problem):
         self.problem = problem
-        present = np.flatnonzero(~problem.absent)
-        order = present[np.argsort(problem.keys[present, 0], kind="stable")]
-        self.keys: np.ndarray = problem.keys[order, 0]
-        self.values: np.ndarray = problem.values[order]
+        keys = np.where(problem.absent, np.inf, problem.keys[:, 0])
+        self.order = np.argsort(keys)[: np.count_nonzero(~problem.absent)]
+        # Two more keys: one behind all, and one before all, at the place -1.
+        self._padded = np.append(keys.take(self.order), [np.inf, -np.inf])
+        self.keys = self._padded[:-2]
+        self.values: np.ndarray = problem.values.take(self.order, axis=0)
+        self.weight = self.values[:, -1].sum()
         self.unit = float(problem.unit)
-        # The place of each key in this order, -1 for one that is not there.
-        self.rank = np.full(len(problem.y), -1)
-        self.rank[order] = np.arange(len(order))
+
+    def places(self, keys: np.ndarray) -> np.ndarray:
+        """Where keys of the problem are in this order; -1 for one that is not there."""
+        places = np.full(len(self.problem.y), -1)
+        places[self.order] = np.arange(len(self.order))
+        return places[keys]
 
     # ---- running sums
 
@@ -85,13 +91,12 @@ class Line:
         left = right - 1
         if own is not None:
             left, right = left - ((left == own) & (own >= 0)), right + (right == own)
-        return left, right
+        return left, np.minimum(right, len(self.keys))
 
     def nearest(self, points: np.ndarray, own: np.ndarray | None) -> np.ndarray:
         """Sums of the values of the nearest keys, ties included: (n_queries, n_outputs + 1)."""
         left, right = self.neighbours(points, own)
-        right = np.minimum(right, len(self.keys))
-        keys = np.concatenate([self.keys, [np.inf, -np.inf]])  # the last two are behind and before all keys
+        keys = self._padded
         to_left, to_right = points - keys[left], keys[right] - points
         distance = np.minimum(to_left, to_right)
         # Beyond the extent of the keys the distance itself would be no measure of which of them are tied.
@@ -110,9 +115,7 @@ class Line:
 
     # ---- key by key
 
-    def window_sums(
-        self, points: np.ndarray, low: np.ndarray, high: np.ndarray, own: np.ndarray | None
-    ) -> np.ndarray:
+    def window_sums(self, points: np.ndarray, low: np.ndarray, high: np.ndarray, own: np.ndarray | None) -> np.ndarray:
         """Sums over the keys [low, high) of each query, for a kernel that ends."""
 
         def weights(query, key):
@@ -123,16 +126,14 @@ class Line:
     def exact_sums(self, points: np.ndarray, own: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """Sums over all keys that count, for a kernel that is positive everywhere, in units of the largest weight."""
         log_ratio = self.problem.kernel.log_ratio
+        assert log_ratio is not None
         left, right = self.neighbours(points, own)
-        keys = np.concatenate([self.keys, [np.inf, -np.inf]])
-        right = np.minimum(right, len(self.keys))
-        from_left = points - keys[left] <= keys[right] - points
-        place = np.where(from_left, left, right)
+        keys = self._padded
+        place = np.where(points - keys[left] <= keys[right] - points, left, right)
         alone = np.isinf(keys[place])
         near = np.where(alone, points, keys[place])
         u = np.abs(points - near) / self.unit
-        total = self.values[:, -1].sum()
-        share = np.where(alone, 1.0, self.values[np.minimum(place, len(self.keys) - 1), -1]) / total
+        share = self.values[np.where(alone, 0, place), -1] / self.weight
         reach = self.unit * (u + self.problem.kernel.step(u, -np.log(_TOLERANCE * share)))
         low = np.searchsorted(self.keys, points - reach, "left")
         high = np.where(alone, low, np.searchsorted(self.keys, points + reach, "right"))

@@ -14,9 +14,9 @@ from scipy.spatial.distance import cdist
 
 from sknw._kernels import LOWEST_LOG, Kernel
 
-# Queries are drawn in to this power of two times the extent of the keys, and bandwidths are held between its inverse and
-# its square, so that squares of their quotient do not overflow. All are far beyond what a float64 tells apart: no answer
-# changes.
+# Queries are drawn in to this power of two times the extent of the keys, and bandwidths are held between its inverse
+# and its square, so that squares of their quotient do not overflow. All are far beyond what a float64 tells apart: no
+# answer changes.
 _FARTHEST = 230
 
 # Squared distances that differ by less, in relation to the least, differ by rounding: their keys are equally near.
@@ -76,13 +76,17 @@ class Problem:
         """How many rows there are, repetitions counted."""
         return self.repetitions.sum()
 
+    def _present(self, rows: np.ndarray) -> np.ndarray:
+        """Those of rows that belong to keys that are there."""
+        return rows[~self.absent] if self.absent.any() else rows
+
     @cached_property
     def low(self) -> np.ndarray:
-        return self.y[~self.absent].min(axis=0)
+        return self._present(self.y).T.min(axis=1)
 
     @cached_property
     def high(self) -> np.ndarray:
-        return self.y[~self.absent].max(axis=0)
+        return self._present(self.y).T.max(axis=1)
 
     @cached_property
     def offset(self) -> np.ndarray:
@@ -92,8 +96,10 @@ class Problem:
     @cached_property
     def values(self) -> np.ndarray:
         """[weight * (y - offset), weight]: (n_keys, n_outputs + 1)."""
-        ones = np.ones((len(self.y), 1))
-        return self.weight[:, None] * np.hstack([self.y - self.offset, ones])
+        values = np.empty((len(self.y), self.y.shape[1] + 1))
+        np.subtract(self.y, self.offset, out=values[:, :-1])
+        values[:, -1] = 1
+        return np.multiply(values, self.weight[:, None], out=values)
 
     # ---- distances
 
@@ -113,8 +119,9 @@ class Problem:
 
         Coordinates divided by a power of two keep every bit, so that a distance of exactly one bandwidth stays one.
         """
-        extent = np.abs(self.X[~self.absent][:, self._features])
-        return np.frexp(extent.max(axis=0 if np.ndim(self._bandwidth) else None))[1]
+        X = self._present(self.X).T
+        largest = np.maximum(X.max(axis=1), -X.min(axis=1))[self._features]
+        return np.frexp(largest if np.ndim(self._bandwidth) else largest.max())[1]
 
     @cached_property
     def _bandwidth(self) -> np.ndarray:
@@ -127,6 +134,12 @@ class Problem:
         """The bandwidth of `keys`: a number, or one for each feature that matters. Euclidean metric only."""
         unit = np.ldexp(self._bandwidth, -self._exponent)
         return np.clip(unit, 2.0**-_FARTHEST, 2.0 ** (2 * _FARTHEST))
+
+    @cached_property
+    def extent(self) -> np.ndarray:
+        """What lies between the lowest and the highest key of each feature that matters."""
+        keys = self._present(self.keys).T
+        return keys.max(axis=1) - keys.min(axis=1)
 
     def scale(self, X: np.ndarray) -> np.ndarray:
         """Queries or keys as `squares` takes them, in float64."""
@@ -163,7 +176,7 @@ class Problem:
 
     @cached_property
     def centre(self) -> np.ndarray:
-        return self.keys[~self.absent].mean(axis=0)
+        return self._present(self.keys).mean(axis=0)
 
     def centred(self, points: np.ndarray) -> np.ndarray:
         """Coordinates about the centre of the keys, in bandwidths. Euclidean metric only."""

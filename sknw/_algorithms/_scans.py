@@ -46,6 +46,10 @@ class Scans:
         kernel = problem.kernel
         return kernel.polynomial is not None and kernel.support == np.inf
 
+    @staticmethod
+    def cost(problem: Problem) -> float:
+        return 1e-3 + 7e-7 * len(problem.y) * len(problem.kernel.polynomial or ())
+
     def _scan(self, keys, values):
         """Sums over this and all earlier keys of exp(-rate * u) * u**j * values: (n_keys, n_moments, n_columns)."""
         n_keys, n_columns = values.shape
@@ -97,9 +101,10 @@ class Scans:
         sums = np.zeros((len(points), line.values.shape[1]))
         for place, gap, state in ((left, gaps[0], self._left), (right, gaps[1], self._right)):
             some = np.flatnonzero(gap < np.inf)
-            moments = self._shift(state[place[some]], gap[some], nearest[some])
+            moments = self._shift(state.take(place[some], axis=0), gap[some], nearest[some])
             sums[some] += np.einsum("mjc,j->mc", moments, self._polynomial)
         log_scale = np.where(nearest < np.inf, -self._rate * nearest, 0.0)
         again = np.flatnonzero(strange | (sums[:, -1] < _TINY) & (nearest < np.inf))
-        sums[again], log_scale[again] = line.exact_sums(points[again], None if own is None else own[again])
+        if len(again):
+            sums[again], log_scale[again] = line.exact_sums(points[again], None if own is None else own[again])
         return sums, log_scale
