@@ -8,7 +8,7 @@ OLDEST := .venv-oldest/bin
 PYTEST := SCIPY_ARRAY_API=1 MPLBACKEND=Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest lint format bench clean
+.PHONY: help demo test test-oldest fuzz lint format bench clean
 
 help:  ## Show these lines
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,6 +21,9 @@ test: .venv/test  ## Run all tests
 
 test-oldest: .venv-oldest/test  ## Run all tests on the oldest supported dependencies
 	$(PYTEST) $(OLDEST)/python -m pytest -n 2
+
+fuzz: .venv/test  ## Look for counterexamples to the laws, longer than the tests do
+	$(PYTEST) $(BIN)/python -m pytest -n 2 --hypothesis-profile=fuzz tests/test_laws.py
 
 lint: .venv/lint  ## Check style and types
 	$(BIN)/ruff check .

@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 from definition import LOG_PROFILES, predict
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sknw import NadarayaWatsonRegressor
+from sknw import KERNELS, NadarayaWatsonRegressor
+from sknw._algorithms import ALGORITHMS, Problem
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*no training row in reach:UserWarning")
-
-POLYNOMIALS = ["boxcar", "triangular", "epanechnikov", "biweight", "triweight", "tricube"]
 
 kernels = st.sampled_from(sorted(LOG_PROFILES))
 bandwidths = st.floats(-3, 3).map(lambda power: 10.0**power)
@@ -35,39 +34,34 @@ def _on_the_edge(X, Q, bandwidth):
     return (np.abs(u - 1) < 1e-6).any()
 
 
-@settings(max_examples=300, deadline=None)
-@given(kernels, bandwidths, data())
-def test_definition(kernel, bandwidth, problem):
-    X, y, Q = problem
-    assume(not _on_the_edge(X, Q, bandwidth))
-    want = predict(LOG_PROFILES[kernel], Q, X, y, bandwidth).astype(float)
-    np.testing.assert_allclose(fit_predict(kernel, bandwidth, X, y, Q), want, rtol=0, atol=1e-9 * max(1, np.ptp(y)))
-
-
 @st.composite
-def line(draw):
-    """Many rows of one feature, in clumps and on a grid, their labels, and queries."""
-    n, m = draw(st.integers(1, 300)), draw(st.integers(1, 20))
+def many(draw):
+    """Up to 400 rows in clumps or on a grid, their labels, weights of which some are zero, queries, a far one too."""
+    n, m, d = draw(st.integers(2, 400)), draw(st.integers(1, 20)), draw(st.integers(1, 4))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     step = draw(st.sampled_from([0.0, 0.1, 1.0]))
-    x = rng.normal(size=n + m) * 10.0 ** rng.integers(-2, 3, n + m)
+    x = rng.normal(size=(n + m, d)) * 10.0 ** rng.integers(-2, 3, (n + m, 1))
     x = np.round(x / step) * step if step else x
-    return x[:n, None], rng.normal(size=n), x[n:, None]
+    x[-1] *= 10.0 ** draw(st.integers(0, 9))
+    weight = rng.integers(0, 3, n).astype(float)
+    weight[:2] = 1
+    return x[:n], rng.normal(size=n), weight, x[n:]
 
 
-@settings(max_examples=300, deadline=None)
-@given(
-    st.sampled_from(["boxcar", "triangular", "epanechnikov", "biweight", "triweight", "tricube"]), bandwidths, line()
-)
-def test_definition_by_cells(kernel, bandwidth, problem):
-    X, y, Q = problem
-    assume(not _on_the_edge(X, Q, bandwidth))
-    want = predict(LOG_PROFILES[kernel], Q, X, y, bandwidth).astype(float)
-    got = NadarayaWatsonRegressor(kernel, bandwidth, algorithm="cells").fit(X, y).predict(Q)
-    np.testing.assert_allclose(got, want, rtol=0, atol=1e-9 * max(1, np.ptp(y)))
+@given(st.sampled_from(sorted(ALGORITHMS)), kernels, bandwidths, many())
+def test_definition(algorithm, kernel, bandwidth, problem):
+    X, y, weight, Q = problem
+    stated = Problem(X, y[:, None], weight, KERNELS[kernel], bandwidth=bandwidth)
+    assume(ALGORITHMS[algorithm].refuses(stated) is None)
+    assume(not _on_the_edge(np.vstack([Q, X[:20]]), X, bandwidth))
+    model = NadarayaWatsonRegressor(kernel, bandwidth, algorithm=algorithm).fit(X, y, weight)
+    want = predict(LOG_PROFILES[kernel], Q, X, y, bandwidth, weight).astype(float)
+    np.testing.assert_allclose(model.predict(Q), want, rtol=0, atol=1e-9 * np.ptp(y))
+    own = np.flatnonzero(weight[:20] == 1)
+    want = predict(LOG_PROFILES[kernel], X[own], X, y, bandwidth, weight, own).astype(float)
+    np.testing.assert_allclose(model.predict(None)[own], want, rtol=0, atol=1e-9 * np.ptp(y))
 
 
-@settings(deadline=None)
 @given(kernels, bandwidths, data(), st.integers(-1000, 1000))
 def test_a_shift_of_rows_has_no_influence(kernel, bandwidth, problem, shift):
     X, y, Q = problem
@@ -77,7 +71,6 @@ def test_a_shift_of_rows_has_no_influence(kernel, bandwidth, problem, shift):
     np.testing.assert_allclose(shifted, fit_predict(kernel, bandwidth, X, y, Q), rtol=0, atol=1e-9)
 
 
-@settings(deadline=None)
 @given(kernels, bandwidths, data(), st.integers(-30, 30))
 def test_the_unit_has_no_influence(kernel, bandwidth, problem, power):
     X, y, Q = problem
@@ -86,7 +79,6 @@ def test_the_unit_has_no_influence(kernel, bandwidth, problem, power):
     np.testing.assert_array_equal(scaled, fit_predict(kernel, bandwidth, X, y, Q))
 
 
-@settings(deadline=None)
 @given(kernels, bandwidths, data(), st.floats(-100, 100), st.floats(0.01, 100))
 def test_predictions_shift_and_scale_with_the_labels(kernel, bandwidth, problem, shift, scale):
     X, y, Q = problem
@@ -95,7 +87,6 @@ def test_predictions_shift_and_scale_with_the_labels(kernel, bandwidth, problem,
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-12 * (abs(shift) + 10 * scale))
 
 
-@settings(deadline=None)
 @given(kernels, bandwidths, data(), st.randoms(use_true_random=False))
 def test_the_order_of_rows_has_no_influence(kernel, bandwidth, problem, random):
     X, y, Q = problem
@@ -105,7 +96,6 @@ def test_the_order_of_rows_has_no_influence(kernel, bandwidth, problem, random):
     np.testing.assert_allclose(permuted, fit_predict(kernel, bandwidth, X, y, Q), rtol=0, atol=1e-9)
 
 
-@settings(deadline=None)
 @given(kernels, bandwidths, data(), st.data())
 def test_a_weight_is_a_number_of_rows(kernel, bandwidth, problem, draw):
     X, y, Q = problem
@@ -117,7 +107,6 @@ def test_a_weight_is_a_number_of_rows(kernel, bandwidth, problem, draw):
     np.testing.assert_allclose(weighted, repeated, rtol=0, atol=1e-9)
 
 
-@settings(deadline=None)
 @given(kernels, bandwidths, data(), st.floats(1e-3, 1e3))
 def test_only_ratios_of_weights_matter(kernel, bandwidth, problem, factor):
     X, y, Q = problem
@@ -126,7 +115,6 @@ def test_only_ratios_of_weights_matter(kernel, bandwidth, problem, factor):
     np.testing.assert_allclose(scaled, fit_predict(kernel, bandwidth, X, y, Q, weight), rtol=0, atol=1e-9)
 
 
-@settings(deadline=None)
 @given(kernels, bandwidths, data())
 def test_a_query_alone_gets_what_it_gets_among_others(kernel, bandwidth, problem):
     X, y, Q = problem
@@ -134,7 +122,6 @@ def test_a_query_alone_gets_what_it_gets_among_others(kernel, bandwidth, problem
     np.testing.assert_allclose(alone, fit_predict(kernel, bandwidth, X, y, Q), rtol=0, atol=1e-9)
 
 
-@settings(deadline=None)
 @given(kernels, bandwidths, data())
 def test_a_constant_feature_has_no_influence(kernel, bandwidth, problem):
     X, y, Q = problem

@@ -100,7 +100,9 @@ class Moments:
             one_by_one = (strange | inaccurate) & (count > 0)
             sums[count == 0] = 0
         some = np.flatnonzero(one_by_one)
-        sums[some] = self._line.window_sums(points[some], low[some], high[some], None if own is None else own[some])
+        if len(some):
+            own = None if own is None else own[some]
+            sums[some] = self._line.window_sums(points[some], low[some], high[some], own)
         return sums, np.zeros(len(points))
 
     def _window(self, points):

@@ -39,7 +39,7 @@ class Scans:
         self._polynomial = np.array(line.problem.kernel.polynomial, dtype=float)
         self._rate = line.problem.kernel.rate
         self._left = self._scan(line.keys, line.values)
-        self._right = self._scan(-line.keys[::-1], line.values[::-1])[::-1]
+        self._right = np.ascontiguousarray(self._scan(-line.keys[::-1], line.values[::-1])[::-1])
 
     @staticmethod
     def serves(problem: Problem) -> bool:
