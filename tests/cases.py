@@ -2,7 +2,7 @@
 
 import numpy as np
 
-N_ROWS = 50
+N_ROWS = 200
 BANDWIDTHS = (1e-6, 1e-3, 0.05, 0.4, 2.0, 30.0, 1e6)  # in spreads
 
 
@@ -22,7 +22,10 @@ TRAINING_ROWS = {
     "offset, 1 feature": _rows(8, lambda rng: 1e8 + rng.normal(size=(N_ROWS, 1))),
     "offset, 6 features": _rows(9, lambda rng: 1e8 + rng.normal(size=(N_ROWS, 6))),
     "a constant feature": _rows(10, lambda rng: np.c_[rng.normal(size=N_ROWS), np.full(N_ROWS, 0.1)]),
+    "normal, 1 feature": _rows(11, lambda rng: rng.normal(size=(N_ROWS, 1))),
+    "lognormal, 3 features": _rows(12, lambda rng: rng.lognormal(sigma=2, size=(N_ROWS, 3))),
     "all rows equal": np.full((N_ROWS, 2), 0.1),
+    "all rows equal, 1 feature": np.full((N_ROWS, 1), 0.1),
 }
 
 LABELS = np.random.default_rng(11).normal(size=N_ROWS)
