@@ -74,9 +74,9 @@ class NadarayaWatsonRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         How the sums are computed. It has no influence on the result.
 
         - "brute": all pairs of queries and training rows, for any problem;
-        - "cells": sorted rows, in n log n, for one feature (or one with a finite bandwidth) and the kernels "boxcar",
-          "triangular", "epanechnikov", "biweight", "triweight" and "tricube";
-        - "auto": the cheapest that can.
+        - "cells": sorted rows, in n log n, for one feature (or one with a finite bandwidth) and every kernel of the
+          table but "cosine", and "cauchy" only where no two rows are further apart than some 300 bandwidths;
+        - "auto": the cheapest that can, by estimate. The logger "sknw" says why, at the level DEBUG.
 
     fallback : {"nearest", "mean", "nan", "raise"}, default="nearest"
         What a query gets that no training row has any weight for, which happens with kernels that end: the value of

@@ -44,6 +44,9 @@ _FEW_KEYS = 64
 # Keys in a block, for which Chebyshev polynomials are held.
 _BLOCK = 2**13
 
+# Cells whose series are summed at a time.
+_CELLS = 2**14
+
 # Beyond this the numbers of neighbouring cells are not told apart.
 _LAST_CELL = 2.0**50
 
@@ -113,15 +116,20 @@ class Expansions:
 
     def _expand(self, cells):
         """The series of the sums in each of these cells, (n, n_columns, _TERMS), and bounds on their errors, (n,)."""
-        n_columns, series = self._moments.shape[1], self._series
-        local = np.zeros((len(cells) * n_columns, _TERMS)).reshape(-1, n_columns, _TERMS)
-        bound, met = np.zeros(len(cells)), np.zeros(len(cells))
+        local, bound = np.zeros((len(cells), *self._moments.shape[1:])), np.zeros(len(cells))
+        for block in batches(len(cells), _CELLS):
+            local[block], bound[block] = self._expand_block(cells[block])
+        return local, bound
+
+    def _expand_block(self, cells):
+        series, columns = self._series, self._moments.shape[1:]
+        local, bound, met = np.zeros((len(cells), *columns)), np.zeros(len(cells)), np.zeros(len(cells))
         for distance in range(-series.reach, series.reach + 1):
             source = np.minimum(np.searchsorted(self._cell, cells - distance), len(self._cell) - 1)
             some = np.flatnonzero(self._cell[source] == cells - distance)
             source = source[some]
-            moments = self._moments[source].reshape(-1, _TERMS)
-            local[some] += (moments @ series.matrix(distance)).reshape(-1, n_columns, _TERMS)
+            moments = self._moments.take(source, axis=0).reshape(-1, _TERMS)
+            local[some] += (moments @ series.matrix(distance)).reshape(-1, *columns)
             bound[some] += series.error[abs(distance)] * self._mass[source]
             met[some] += self._mass[source]
         return local, bound + series.beyond * (self._mass.sum() - met)
