@@ -1,7 +1,10 @@
-"""Compare the speed and memory of predictions with other ways to compute the same. `make bench` runs it.
+"""Compare the speed, accuracy and memory of sknw with other ways to compute the same. `make bench` runs it.
 
-Every contender runs in a process of its own. A time is the smallest of three; ratios are against the limit: two bare
-matrix products and one pass of exp over tiles of the same size, by as many threads.
+Every contender runs in a process of its own, by all threads, after a warm-up on 300 rows. A time is the median of seven
+runs of fit and predict, of three where one takes over a second, and one run where it takes over five; for single rows,
+of a hundred calls after fit. An error is the largest of some hundred random and the outermost queries, against the
+definition in the longest float. Memory is what fit and predict added to the peak. ">" is a time over the limit, "~" one
+that was scaled up from fewer queries.
 """
 
 from __future__ import annotations
@@ -11,157 +14,207 @@ import multiprocessing
 import os
 import platform
 import resource
+import subprocess
+import sys
+import tempfile
 import time
 import warnings
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
+from datetime import date
+from fnmatch import fnmatch
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
 
 import numpy as np
+from contenders import CONTENDERS, MODULES
+from workloads import WORKLOADS, Problem
 
-N_THREADS = os.cpu_count() or 1
-
-
-def data(n, d, dtype):
-    """Standard normal rows, with a smooth function of them as labels, and the bandwidth that suits their distances."""
-    rng = np.random.default_rng(0)
-    X, Q = rng.normal(size=(2, n, d)).astype(dtype)
-    return X, np.sin(X[:, 0]) + X[:, 1] ** 2, Q, float(np.sqrt(d) / 2)
+QUICK = ("1-gauss-1e4", "3-epan-1e5", "64-gauss-f32-2e4")
+SPAWN = multiprocessing.get_context("spawn")
+START_LIMIT = 180
+IMPORT = "import time; start = time.perf_counter(); import {}; print(time.perf_counter() - start)"
 
 
-def limit(X, y, Q, bandwidth):
-    """The least that any dense way must do."""
-    from threadpoolctl import threadpool_limits
+class Result(NamedTuple):
+    """What there is to say of a contender that ran, or ran into the limit."""
 
-    rows, columns = (128, 512) if X.dtype == np.float32 else (256, 1024)
-    left = -np.abs(np.hstack([Q, Q[:, :2]])) / bandwidth
-    right = np.abs(np.hstack([X, X[:, :2]])).T / bandwidth / X.shape[1]
-    values = np.c_[y, y].astype(X.dtype)
-
-    def tile(start):
-        total, buffer = 0, np.empty((rows, columns), X.dtype)
-        some = left[start : start + rows]
-        for k in range(0, len(X), columns):
-            part = right[:, k : k + columns]
-            out = np.matmul(some, part, out=buffer[: len(some), : part.shape[1]])
-            total = total + np.exp(out, out=out) @ values[k : k + columns]
-        return total[:, 0]
-
-    def predict():
-        with threadpool_limits(1), ThreadPoolExecutor(N_THREADS) as pool:
-            return np.concatenate(list(pool.map(tile, range(0, len(Q), rows))))
-
-    return predict
+    seconds: float
+    sign: str = ""
+    fit: float = 0.0
+    error: str = ""
+    megabytes: float | None = None
 
 
-def ours(X, y, Q, bandwidth):
-    from sknw import NadarayaWatsonRegressor
-
-    model = NadarayaWatsonRegressor(bandwidth=bandwidth, n_jobs=-1).fit(X, y)
-    return lambda: model.predict(Q)
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def textbook(X, y, Q, bandwidth):
-    """The dense matrix, as a textbook writes it, in blocks of 1 000 queries for it to fit."""
-    from scipy.spatial.distance import cdist
-
-    def block(start):
-        weights = np.exp(-((cdist(Q[start : start + 1000], X) / bandwidth) ** 2) / 2)
-        return (weights / weights.sum(axis=1, keepdims=True)) @ y
-
-    return lambda: np.concatenate([block(start) for start in range(0, len(Q), 1000)])
+def timed(contender, problem, queries):
+    """Predictions, seconds of fit and seconds of both."""
+    start = time.perf_counter()
+    predict = contender.fit(problem)
+    fitted = time.perf_counter()
+    got = predict(queries)
+    return got, fitted - start, time.perf_counter() - start
 
 
-def neighbours(X, y, Q, bandwidth):
-    """KNeighborsRegressor with all rows as neighbours, in blocks of 1 000 queries for it to fit."""
-    from sklearn.neighbors import KNeighborsRegressor
-
-    model = KNeighborsRegressor(
-        n_neighbors=len(X), weights=lambda distance: np.exp(-((distance / bandwidth) ** 2) / 2), n_jobs=-1
-    ).fit(X, y)
-    return lambda: np.concatenate([model.predict(Q[start : start + 1000]) for start in range(0, len(Q), 1000)])
-
-
-def statsmodels(X, y, Q, bandwidth):
-    """KernelReg, local constant, on 50 of the queries: its time is scaled up."""
-    from statsmodels.nonparametric.kernel_regression import KernelReg
-
-    warnings.simplefilter("ignore", FutureWarning)
-    model = KernelReg(y, X, "c" * X.shape[1], reg_type="lc", bw=np.full(X.shape[1], bandwidth))
-    return lambda: model.fit(Q[:50])[0]
-
-
-CONTENDERS = {
-    "the limit": limit,
-    "sknw": ours,
-    "dense textbook code": textbook,
-    "KNeighborsRegressor": neighbours,
-    "statsmodels KernelReg": statsmodels,
-}
-
-
-def reference(X, y, Q, bandwidth):
-    """The definition for the first 64 queries and the 16 outermost, in the longest float."""
-    at = np.r_[np.arange(64), np.argsort(np.square(Q).sum(axis=1))[-16:]]
-    means = []
-    for query in Q[at].astype(np.longdouble):
-        logs = -np.square((query - X) / bandwidth).sum(axis=1) / 2
-        weights = np.exp(logs - logs.max())
-        means.append(weights @ y / weights.sum())
-    return at, np.array(means)
-
-
-def measure(contender, n, d, dtype, repeat):
-    """Seconds, error in standard deviations of y, and MB that predict added, of one contender."""
-    X, y, Q, bandwidth = data(n, d, dtype)
-    try:
-        predict = CONTENDERS[contender](X, y, Q, bandwidth)
-    except ImportError as missing:
-        return str(missing)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    seconds = []
-    for _ in range(repeat):
+def timed_rows(contender, problem, queries):
+    """The same for one row at a time, for some seconds: the time is that of a row, without fit."""
+    predict = contender.fit(problem)
+    got, seconds = [], []
+    while len(got) < len(queries) and sum(seconds) < 2:
         start = time.perf_counter()
-        got = predict()
+        got.append(predict(queries[len(got)][None]))
         seconds.append(time.perf_counter() - start)
-    memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    error = np.nan
-    if contender != "the limit" and n <= 20_000:
-        at, want = reference(X, y, Q, bandwidth)
-        known = at < len(got)
-        error = float(np.abs(got[at[known]] - want[known]).max() / y.std())
-    return min(seconds) * len(Q) / len(got), error, memory
+    return np.concatenate(got), 0.0, median(seconds)
 
 
-def run(contender, n, d, dtype, repeat=3):
-    """Measure in a new process, so that memory and threads are those of one contender."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(measure, contender, n, d, dtype, repeat).result()
+def describe(got, want, y):
+    """The largest error in ranges of y, and how many predictions are no numbers though there is a right answer."""
+    want = want[: len(got)]
+    known = np.isfinite(want)
+    lost = ~np.isfinite(got) & known
+    errors = np.abs(got - want)[known & ~lost]
+    text = f"{float(errors.max()) / np.ptp(y):.0e}" if errors.size else ""
+    return text + f", NaN at {lost.sum()} of {known.sum()}" * bool(lost.any())
+
+
+def measure(contender, workload, folder, pipe):
+    """Send None when ready, None after one run, and the result at last; or why there is none."""
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1), os.dup2(silence, 2)
+    warnings.simplefilter("ignore")
+    problem, at, want = Problem.load(workload, folder), *(np.load(Path(folder, f"{k}.npy")) for k in ("at", "want"))
+    part = 100 if workload.row else contender.part
+    if part:
+        some = np.linspace(0, len(at) - 1, min(part, len(at))).astype(int)
+        at, want = at[some], want[some]
+    queries = problem.Q[at] if part else problem.Q
+    run = timed_rows if workload.row else timed
+    try:
+        run(contender, problem.small(), queries[:300])
+        pipe.send(None)
+        before = peak()
+        got, *times = run(contender, problem, queries)
+        megabytes = peak() - before
+        pipe.send(None)
+        runs = [times]
+        while not workload.row and len(runs) < (7 if times[1] < 1 else 3 if times[1] < 5 else 1):
+            runs.append(run(contender, problem, queries)[1:])
+        fit, seconds = (median(column) for column in zip(*runs, strict=True))
+        scaled = contender.part and not workload.row
+        if scaled:
+            seconds = fit + (seconds - fit) * workload.n / len(queries)
+        error = "" if got is None else describe(got if part else got[at], want, problem.y)
+        pipe.send(Result(seconds, "~" if scaled else "", fit, error, megabytes))
+    except Exception as failure:
+        pipe.send(f"not run: {type(failure).__name__}: {str(failure).splitlines()[0] if str(failure) else ''}")
+
+
+def run(contender, workload, folder, limit):
+    """The result of a contender, or why there is none."""
+    here, there = SPAWN.Pipe()
+    process = SPAWN.Process(target=measure, args=(contender, workload, folder, there))
+    process.start()
+    there.close()
+    try:
+        if not here.poll(START_LIMIT):
+            return f"not run: not ready in {START_LIMIT} s"
+        answer = here.recv()
+        if answer is None:
+            if not here.poll(limit):
+                return f"not run: over {limit:g} s" if workload.row else Result(limit, ">")
+            answer = here.recv()
+        return here.recv() if answer is None else answer
+    except EOFError:
+        process.join()
+        return f"not run: the process ended with exit code {process.exitcode}"
+    finally:
+        process.kill()
+        process.join()
+
+
+def import_time(module):
+    """Seconds of an import in a fresh process, the median of five after one that may write bytecode."""
+    command = [sys.executable, "-c", IMPORT.format(module)]
+    answers = [subprocess.run(command, capture_output=True, text=True) for _ in range(6)]
+    if answers[0].returncode:
+        return f"not run: {answers[0].stderr.strip().splitlines()[-1]}"
+    return Result(median(float(answer.stdout.split()[-1]) for answer in answers[1:]))
+
+
+def spoken(seconds):
+    return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds:.3g} s" if seconds < 100 else f"{seconds:.0f} s"
+
+
+def ratio(number):
+    return f"{number:.2g}" if number < 100 else f"{number:.0f}"
+
+
+def row(workload, name, result, ours, limit):
+    """One line of the table."""
+    if isinstance(result, str):
+        return f"| {workload} | {name} | {result.replace('|', '/')} | | | | |"
+    seconds, sign, fit, error, megabytes = result
+    duration = sign + spoken(seconds) + (f" (fit {spoken(fit)})" if fit > seconds / 20 else "")
+    ratios = [
+        sign + ratio(seconds / other.seconds) if isinstance(other, Result) and other.sign != ">" else ""
+        for other in (ours, limit)
+    ]
+    memory = "" if megabytes is None else f"{megabytes:.0f}"
+    return f"| {workload} | {name} | {duration} | {' | '.join(ratios)} | {error} | {memory} |"
+
+
+def table(workload, limit):
+    """Print the lines of one workload: ours and the limit first, for they are what the others are compared with."""
+    ours = least = None
+    with tempfile.TemporaryDirectory() as folder:
+        # In a process of its own, because a child's peak of memory starts at that of its parent.
+        preparation = SPAWN.Process(target=workload.save, args=(folder,))
+        preparation.start()
+        preparation.join()
+        contenders = [contender for contender in CONTENDERS if contender.suits(workload)]
+        contenders.sort(key=lambda one: (one.name != "sknw", workload.features not in one.limit_for))
+        for contender in contenders:
+            result = run(contender, workload, folder, limit)
+            ours = result if contender.name == "sknw" else ours
+            name = contender.name
+            if workload.features in contender.limit_for:
+                least, name = result, f"limit: {name}"
+            print(row(workload.name, name, result, ours, least), flush=True)
+
+
+def import_table():
+    results = {module: import_time(module) for module in MODULES}
+    for module, result in results.items():
+        print(row("import", module, result, results["sknw"], results["sklearn.base"]), flush=True)
 
 
 def main():
     """Print one Markdown table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("-n", type=int, default=20_000, help="training rows, and as many queries")
-    n = parser.parse_args().n
-    print(f"{platform.machine()}, {N_THREADS} threads, NumPy {np.__version__}; n = m = {n}, Gaussian kernel.\n")
-    print("| features, dtype | contender | seconds | x limit | sknw is faster by | error / sd(y) | MB added |")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = ", ".join([*(workload.name for workload in WORKLOADS), "import"])
+    parser.add_argument("workload", nargs="*", help=f"names, or patterns such as '1-*-1e6'; all by default: {names}")
+    parser.add_argument("--limit", type=float, default=60, help="seconds that a run may take (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="2 000 rows at most, and three workloads by default")
+    arguments = parser.parse_args()
+    patterns = arguments.workload or (QUICK if arguments.quick else ["*"])
+    chosen = [workload for workload in WORKLOADS if any(fnmatch(workload.name, pattern) for pattern in patterns)]
+    with_imports = any(fnmatch("import", pattern) for pattern in patterns)
+    if not chosen and not with_imports:
+        parser.error(f"no workload is called {' or '.join(patterns)}")
+    versions = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "scikit-learn"))
+    print(
+        f"{date.today()}, {platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, {versions}\n"
+    )
+    print("| workload | contender | time (median) | sknw is faster by | x limit | error / range(y) | MB added |")
     print("|---|---|---|---|---|---|---|")
-    for d in (8, 64):
-        for dtype in (np.float32, np.float64):
-            results = {}
-            for contender in CONTENDERS:
-                heavy = contender in ("KNeighborsRegressor", "dense textbook code", "statsmodels KernelReg")
-                results[contender] = run(contender, n, d, dtype, repeat=1 if heavy else 3)
-                label = f"| {d}, {np.dtype(dtype).name} | {contender} "
-                if isinstance(results[contender], str):
-                    print(f"{label}| not run: {results[contender]} | | | | |", flush=True)
-                    continue
-                seconds, error, memory = results[contender]
-                against = seconds / results["sknw"][0] if "sknw" in results else np.nan
-                ratios = f"{seconds / results['the limit'][0]:.2f} | {against:.1f}"
-                row = f"{seconds:.2f} | {ratios} | {error:.0e} | {memory:.0f}"
-                print(f"{label}| {row} |".replace("nan", ""), flush=True)
-    seconds, _, memory = run("sknw", 100_000, 8, np.float32, repeat=1)
-    print(f"| 8, float32, n = m = 100 000 | sknw | {seconds:.1f} | | | | {memory:.0f} |")
+    for workload in chosen:
+        table(replace(workload, n=min(workload.n, 2000)) if arguments.quick else workload, arguments.limit)
+    if with_imports:
+        import_table()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,321 @@
+"""Who takes part: each contender takes a problem, as fit does, and returns a function of queries, as predict is one."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from math import comb
+from pathlib import Path
+
+import numpy as np
+
+N_THREADS = os.cpu_count() or 1
+
+PROFILES = {
+    "gaussian": lambda u: np.exp(-u * u / 2),
+    "epanechnikov": lambda u: np.maximum(1 - u * u, 0),
+    "tricube": lambda u: np.maximum(1 - u**3, 0) ** 3,
+    "exponential": lambda u: np.exp(-u),
+}
+
+# The kernels that end, as {power of u: coefficient}.
+POLYNOMIALS = {"epanechnikov": {0: 1, 2: -1}, "tricube": {0: 1, 3: -3, 6: 3, 9: -1}}
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A contender, and the workloads that it is for."""
+
+    name: str
+    fit: Callable
+    kernels: tuple[str, ...] = tuple(PROFILES)
+    features: tuple[int, ...] = (1, 2, 3, 5, 8, 64, 512)
+    pairs: float = 1e10
+    """The most pairs of a query and a key."""
+    part: int | None = None
+    """How many queries it is timed with; its time is scaled up."""
+    limit_for: tuple[int, ...] = ()
+    """The numbers of features for which it is the limit, the least that must be done."""
+
+    def suits(self, workload):
+        """Whether it takes part."""
+        return (
+            workload.kernel in self.kernels
+            and workload.features in self.features
+            and workload.pairs <= self.pairs
+            and not (workload.row and self.fit in (sorting, products))
+        )
+
+
+def in_blocks(predict, queries, rows):
+    """Predictions for so many queries at a time, for their matrix to fit."""
+    return np.concatenate([predict(queries[start : start + rows]) for start in range(0, len(queries), rows)])
+
+
+def sknw(p):
+    from sknw import NadarayaWatsonRegressor
+
+    return NadarayaWatsonRegressor(kernel=p.kernel, bandwidth=p.bandwidth, n_jobs=-1).fit(p.X, p.y).predict
+
+
+def sorting(p):
+    """Sort both, and be done: whatever looks for neighbours in one feature must."""
+    np.argsort(p.X[:, 0])
+
+    def predict(Q):
+        np.argsort(Q[:, 0])
+
+    return predict
+
+
+def products(p):
+    """Two bare matrix products and one pass of exp, over tiles that stay in the cache, by all threads."""
+    from threadpoolctl import threadpool_limits
+
+    rows, columns = (128, 512) if p.X.dtype == np.float32 else (256, 1024)
+    right = np.abs(p.X).T / p.bandwidth / p.X.shape[1]
+    values = np.c_[p.y, p.y]
+
+    def tile(queries):
+        total, buffer = 0, np.empty((len(queries), columns), queries.dtype)
+        for k in range(0, len(values), columns):
+            part = right[:, k : k + columns]
+            out = np.matmul(queries, part, out=buffer[:, : part.shape[1]])
+            total = total + np.exp(out, out=out) @ values[k : k + columns]
+        return total
+
+    def predict(Q):
+        left = -np.abs(Q) / p.bandwidth
+        with threadpool_limits(1), ThreadPoolExecutor(N_THREADS) as pool:
+            list(pool.map(tile, (left[start : start + rows] for start in range(0, len(left), rows))))
+
+    return predict
+
+
+@cache
+def brute_library():
+    source, library = Path(__file__).with_name("brute.cpp"), Path("build", "brute.so")
+    if not library.exists() or library.stat().st_mtime < source.stat().st_mtime:
+        library.parent.mkdir(exist_ok=True)
+        options = ["-O3", "-march=native", "-ffast-math", "-fopenmp", "-std=c++17", "-shared", "-fPIC"]
+        subprocess.run(["g++", *options, source, "-o", library], check=True)
+    return ctypes.CDLL(str(library.resolve()))
+
+
+def brute(p):
+    """All pairs in C++, compiled for this machine."""
+    double = np.ctypeslib.ndpointer(np.float64, flags="C")
+    call = brute_library().predict
+    call.argtypes = [double] * 4 + [ctypes.c_long] * 2 + [ctypes.c_int] * 2
+    keys = np.ascontiguousarray(p.X.T / p.bandwidth)
+
+    def predict(Q):
+        means = np.empty(len(Q))
+        kernel = list(PROFILES).index(p.kernel)
+        call(keys, p.y, np.ascontiguousarray(Q / p.bandwidth), means, len(p.y), len(Q), Q.shape[1], kernel)
+        return means
+
+    return predict
+
+
+def prefix_sums(p):
+    """Sums over windows as differences of prefix sums of powers of x, all about one origin."""
+    order = np.argsort(p.X[:, 0])
+    origin = p.X.mean()
+    x = (p.X[order, 0] - origin) / p.bandwidth
+    polynomial = POLYNOMIALS[p.kernel]
+    values = np.c_[p.y, np.ones_like(p.y)][order]
+    moments = np.zeros((len(x) + 1, max(polynomial) + 1, 2))
+    for power in range(moments.shape[1]):
+        np.cumsum(x[:, None] ** power * values, axis=0, out=moments[1:, power])
+
+    def predict(Q):
+        q = (Q[:, 0] - origin) / p.bandwidth
+        low, middle, high = np.searchsorted(x, [q - 1, q, q + 1])
+        sums = np.zeros((len(q), 2))
+        for sign, start, stop in ((1, low, middle), (-1, middle, high)):
+            window = moments[stop] - moments[start]
+            for power, coefficient in polynomial.items():
+                for j in range(power + 1):
+                    factor = coefficient * sign**power * comb(power, j) * (-1) ** j
+                    sums += (factor * q ** (power - j))[:, None] * window[:, j]
+        return sums[:, 0] / sums[:, 1]
+
+    return predict
+
+
+def numpy_textbook(p):
+    """The matrix of weights, as a textbook writes it."""
+
+    def predict(queries):
+        distances = np.sqrt(np.square(queries[:, None] - p.X).sum(axis=2))
+        weights = PROFILES[p.kernel](distances / p.bandwidth)
+        return weights @ p.y / weights.sum(axis=1)
+
+    return lambda Q: in_blocks(predict, Q, max(1, 10_000_000 // p.X.size))
+
+
+def scipy_cdist(p):
+    from scipy.spatial.distance import cdist
+
+    def predict(queries):
+        weights = PROFILES[p.kernel](cdist(queries, p.X) / p.bandwidth)
+        return weights @ p.y / weights.sum(axis=1)
+
+    return lambda Q: in_blocks(predict, Q, max(1, 10_000_000 // len(p.X)))
+
+
+def k_neighbours(p):
+    """With all rows as neighbours."""
+    from sklearn.neighbors import KNeighborsRegressor
+
+    weights = lambda distances: PROFILES[p.kernel](distances / p.bandwidth)  # noqa: E731
+    model = KNeighborsRegressor(n_neighbors=len(p.X), weights=weights, n_jobs=-1).fit(p.X, p.y)
+    return lambda Q: in_blocks(model.predict, Q, max(1, 10_000_000 // len(p.X)))
+
+
+def radius_neighbours(p):
+    from sklearn.neighbors import RadiusNeighborsRegressor
+
+    weights = np.frompyfunc(lambda distances: PROFILES[p.kernel](distances / p.bandwidth), 1, 1)
+    model = RadiusNeighborsRegressor(radius=p.bandwidth, weights=weights, n_jobs=-1).fit(p.X, p.y)
+    return lambda Q: in_blocks(model.predict, Q, 5000)
+
+
+def statsmodels(p):
+    from statsmodels.nonparametric.kernel_regression import KernelReg
+
+    d = p.X.shape[1]
+    model = KernelReg(p.y, p.X, "c" * d, reg_type="lc", bw=np.full(d, p.bandwidth))
+    return lambda Q: model.fit(Q)[0]
+
+
+def astroml(p):
+    from astroML.linear_model import NadarayaWatson
+
+    model = NadarayaWatson("gaussian", p.bandwidth).fit(p.X, p.y)
+    return lambda Q: in_blocks(model.predict, Q, max(1, 10_000_000 // len(p.X)))
+
+
+def kernelsmooth(p):
+    from kernelsmooth import NadarayaWatsonRegression
+
+    model = NadarayaWatsonRegression(p.bandwidth / p.X.std(axis=0, ddof=1), diag_cov=True).fit(p.X, p.y)
+    return model.predict
+
+
+def fastlpr(p):
+    """Its bandwidth is in standard deviations."""
+    from fastlpr import cv_fastlpr, fastlpr_predict
+
+    bandwidths = p.bandwidth / p.X.std(axis=0, keepdims=True)
+    model = cv_fastlpr(p.X, p.y, bandwidths, {"order": 0, "calc_dof": False})
+    return lambda Q: np.ravel(fastlpr_predict(model, Q))
+
+
+def torch_attention(p):
+    """Attention with logits q·k - |k|²/2: what is missing to -|q - k|²/2 is the same for all keys."""
+    import torch
+
+    centre = p.X.mean(axis=0)
+    X = (p.X - centre) / p.bandwidth
+    keys = np.c_[X, -np.square(X).sum(axis=1) / 2]
+    # Values as wide as the keys: others make torch keep the whole matrix.
+    values = np.zeros_like(keys)
+    values[:, 0] = p.y
+    keys, values = (torch.from_numpy(rows)[None, None] for rows in (keys, values))
+
+    def predict(Q):
+        queries = torch.from_numpy(np.c_[(Q - centre) / p.bandwidth, np.ones(len(Q), Q.dtype)])[None, None]
+        return torch.nn.functional.scaled_dot_product_attention(queries, keys, values, scale=1.0)[0, 0, :, 0].numpy()
+
+    return predict
+
+
+def keops(p):
+    import pykeops
+
+    pykeops.set_verbose(False)
+    from pykeops.numpy import LazyTensor
+
+    keys = LazyTensor(np.ascontiguousarray(p.X[None] / p.bandwidth).astype(p.X.dtype))
+    values = LazyTensor(np.c_[p.y, np.ones_like(p.y)][None].copy())
+
+    def predict(Q):
+        queries = LazyTensor(np.ascontiguousarray(Q[:, None] / p.bandwidth).astype(Q.dtype))
+        t = ((queries - keys) ** 2).sum(-1)
+        if p.kernel in ("gaussian", "exponential"):
+            return (-t / 2 if p.kernel == "gaussian" else -t.sqrt()).sumsoftmaxweight(values, axis=1)[:, 0]
+        weights = (1 - t).relu() if p.kernel == "epanechnikov" else (1 - t * t.sqrt()).relu() ** 3
+        sums = (weights * values).sum(axis=1)
+        return sums[:, 0] / sums[:, 1]
+
+    return predict
+
+
+def nonuniform_fourier(p):
+    """Gaussian sums as a Fourier series over a period so long that the kernel has ended: type 1 in, type 2 out."""
+    import finufft
+
+    d = p.X.shape[1]
+    low = np.minimum(p.X.min(axis=0), p.Q.min(axis=0))
+    period = float((np.maximum(p.X.max(axis=0), p.Q.max(axis=0)) - low).max() + 9 * p.bandwidth)
+    step = 2 * np.pi / period
+    modes = int(np.ceil(9 / (p.bandwidth * step)))
+    decay = np.exp(-np.square(np.arange(-modes, modes + 1) * step * p.bandwidth) / 2)
+    decay = decay if d == 1 else decay[:, None] * decay
+    series, values = (finufft.nufft1d1, finufft.nufft1d2) if d == 1 else (finufft.nufft2d1, finufft.nufft2d2)
+
+    def angles(rows):
+        return [np.ascontiguousarray(x) for x in ((rows - low) * step - np.pi).T]
+
+    strengths = np.array([p.y, np.ones_like(p.y)], complex)
+    coefficients = series(*angles(p.X), strengths, decay.shape if d > 1 else len(decay), eps=1e-14, isign=-1) * decay
+
+    def predict(Q):
+        sums = values(*angles(Q), coefficients, eps=1e-14, isign=1).real
+        return sums[0] / sums[1]
+
+    return predict
+
+
+LOW = (1, 2, 3, 5)
+GAUSSIAN, COMPACT = ("gaussian",), tuple(POLYNOMIALS)
+
+CONTENDERS = (
+    Contender("sknw", sknw, pairs=np.inf),
+    Contender("np.argsort of both", sorting, features=(1,), pairs=np.inf, limit_for=(1,)),
+    Contender("bare GEMMs and exp", products, features=(8, 64, 512), limit_for=(8, 64, 512)),
+    Contender("all pairs in C++", brute, features=LOW, limit_for=(2, 3, 5)),
+    Contender("textbook prefix sums", prefix_sums, COMPACT, (1,), pairs=np.inf),
+    Contender("finufft, 20 lines", nonuniform_fourier, GAUSSIAN, (1, 2), pairs=np.inf),
+    Contender("fastlpr", fastlpr, GAUSSIAN, (1, 2, 3), pairs=np.inf),
+    Contender("kernelsmooth", kernelsmooth, GAUSSIAN),
+    Contender("astroML", astroml, GAUSSIAN),
+    Contender("statsmodels KernelReg", statsmodels, GAUSSIAN, (*LOW, 8), part=50),
+    Contender("RadiusNeighborsRegressor", radius_neighbours, COMPACT),
+    Contender("KNeighborsRegressor", k_neighbours, ("gaussian", "exponential")),
+    Contender("torch attention", torch_attention, GAUSSIAN),
+    Contender("KeOps", keops),
+    Contender("cdist and exp in blocks", scipy_cdist),
+    Contender("NumPy textbook in blocks", numpy_textbook, features=(*LOW, 8)),
+)
+
+# The modules whose import is timed: ours, the least that an estimator needs, and the others.
+MODULES = (
+    "sknw",
+    "sklearn.base",
+    "sklearn.neighbors",
+    "statsmodels.nonparametric.kernel_regression",
+    "astroML.linear_model",
+    "kernelsmooth",
+    "fastlpr",
+    "finufft",
+    "pykeops.numpy",
+    "torch",
+)
