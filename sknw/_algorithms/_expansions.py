@@ -88,7 +88,7 @@ class Expansions:
     def cost(problem: Problem) -> float:
         n_keys, reach = len(problem.y), _reach(problem)
         n_cells = min(n_keys / 4, problem.extent[0] / _width(problem))
-        return 1e-3 + 6e-5 * reach + 5e-6 * reach * n_cells + 4e-7 * n_keys
+        return 1e-3 + 6e-5 * reach + 8e-7 * reach * n_cells + 4e-7 * n_keys
 
     def _locate(self, points):
         """The cell of each point, and its place there, from -1 to 1."""

@@ -12,7 +12,7 @@ from sknw._algorithms._tiles import batches
 from sknw._kernels import LOWEST_LOG
 
 # Keys in a block of a long running sum: few enough that their moments stay in the cache.
-_BLOCK = 2**14
+_BLOCK = 2**12
 
 # Pairs of a query and a key that are held at a time.
 _PAIRS = 2**18
@@ -51,32 +51,34 @@ class Line:
 
     @cached_property
     def prefix(self) -> np.ndarray:
-        """Running sums of the values, and of their rounding errors: (n_keys + 1, 2, 1, n_columns)."""
-        return self.running_sums(1, lambda block: np.ones((block.stop - block.start, 1)))
+        """Running sums of the values, and of their rounding errors: (n_keys + 1, 2, n_columns, 1)."""
+        return self.running_sums(1, lambda block: np.ones(block.stop - block.start))
 
     def running_sums(self, n_moments: int, factor: Callable[[slice], np.ndarray]) -> np.ndarray:
         """Running sums of values * factor**j, j = 0, 1, ..., and of the rounding errors that these sums have made.
 
-        factor : (block of keys) -> ndarray of shape (n_block, 1)
+        factor : (block of keys) -> ndarray of shape (n_block,)
 
         Returns
         -------
-        prefix : ndarray of shape (n_keys + 1, 2, n_moments, n_columns)
+        prefix : ndarray of shape (n_keys + 1, 2, n_columns, n_moments)
             The sum before each key, and what to add to it. The difference of two such sums has nearly twice the digits
             of a float.
         """
         n_keys, n_columns = self.values.shape
-        prefix = np.zeros((n_keys + 1, 2, n_moments, n_columns))
+        prefix = np.empty((n_keys + 1, 2, n_columns, n_moments))
+        prefix[0] = 0
         for block in batches(n_keys, _BLOCK):
             behind = slice(block.start + 1, block.stop + 1)
-            r, moment = factor(block), self.values[block].copy()
+            r, moment = factor(block), self.values[block].T.copy()
             for j in range(n_moments):
-                carried = prefix[block.start, :, j]
-                total = np.cumsum(np.concatenate([carried[:1], moment]), axis=0)
-                added = total[1:] - total[:-1]
-                error = (total[:-1] - (total[1:] - added)) + (moment - added)
-                prefix[behind, 0, j] = total[1:]
-                prefix[behind, 1, j] = carried[1] + np.cumsum(error, axis=0)
+                carried = prefix[block.start, :, :, j]
+                total = np.cumsum(np.concatenate([carried[0][:, None], moment], axis=1), axis=1)
+                before, after = total[:, :-1], total[:, 1:]
+                added = after - before
+                error = (before - (after - added)) + (moment - added)
+                prefix[behind, 0, :, j] = after.T
+                prefix[behind, 1, :, j] = (carried[1][:, None] + np.cumsum(error, axis=1)).T
                 moment *= r
         return prefix
 
@@ -110,7 +112,7 @@ class Line:
 
     def _total(self, start, stop):
         """The sum of the values of the keys [start, stop)."""
-        parts = self.prefix[stop, :, 0] - self.prefix[start, :, 0]
+        parts = self.prefix[stop, :, :, 0] - self.prefix[start, :, :, 0]
         return parts.sum(axis=1)
 
     # ---- key by key

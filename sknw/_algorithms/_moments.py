@@ -66,7 +66,7 @@ class Moments:
 
     def _offsets(self, block):
         """The distances of keys from the origins of their cells, in bandwidths."""
-        return (self._line.keys[block] - self._middle[self._cell[block]])[:, None] / self._unit
+        return (self._line.keys[block] - self._middle[self._cell[block]]) / self._unit
 
     def _expand(self):
         """For keys on the left and right of a query the matrix from powers of a to factors of moments."""
@@ -135,13 +135,13 @@ class Moments:
         begin = self._prefix.take(start, axis=0)
         for cell, piece_start, piece_stop in ((first, start, border), (last, border, stop)):
             end = self._prefix.take(piece_stop, axis=0)
-            moments = (end[:, 0] - begin[:, 0]) + (end[:, 1] - begin[:, 1])
+            parts = np.subtract(end, begin, out=begin)
+            moments = parts[:, 0] + parts[:, 1]
             a = np.where(piece_stop > piece_start, points - self._middle.take(cell), 0) / self._unit
-            powers = np.ones((len(a), moments.shape[1]))
-            for p in range(1, moments.shape[1]):
-                np.multiply(powers[:, p - 1], a, out=powers[:, p])
-            factors = powers @ self._expansion[side]
-            sums += np.einsum("mj,mjc->mc", factors, moments)
-            weight += moments[:, 0, -1]
+            powers = np.ones((moments.shape[2], len(a)))
+            for p in range(1, len(powers)):
+                np.multiply(powers[p - 1], a, out=powers[p])
+            sums += np.einsum("mj,mcj->mc", powers.T @ self._expansion[side], moments)
+            weight += moments[:, -1, 0]
             begin = end
         return (last - first > 1) & (stop > start)
