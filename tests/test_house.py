@@ -28,7 +28,7 @@ ALONE = ["_displays", "datasets"]  # import no other room, and only the top impo
 # The same within the algorithms, whose rooms know none beside them.
 ALGORITHM_FLOORS = [
     ["__init__"],
-    ["_brute", "_cells"],
+    ["_brute", "_cells", "_tree"],
     ["_expansions", "_moments", "_scans"],
     ["_line"],
     ["_problem", "_tiles"],

@@ -10,12 +10,13 @@ from sknw._algorithms._brute import Brute
 from sknw._algorithms._cells import Cells
 from sknw._algorithms._problem import Problem
 from sknw._algorithms._tiles import batches, map_tiles, row_batch
+from sknw._algorithms._tree import Tree
 
 _logger = logging.getLogger("sknw")
 
-Algorithm = Brute | Cells
+Algorithm = Brute | Cells | Tree
 
-ALGORITHMS: dict[str, type[Algorithm]] = {each.name: each for each in (Brute, Cells)}
+ALGORITHMS: dict[str, type[Algorithm]] = {each.name: each for each in (Brute, Cells, Tree)}
 
 
 def choose(problem: Problem) -> str:

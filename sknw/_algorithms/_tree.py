@@ -1,0 +1,353 @@
+"""Tree: few features, in leaves of neighbouring keys, of which each query meets only those in reach.
+
+Keys, and in each call the queries, are split at medians until few are left in a leaf. The box around a leaf of keys
+tells how near they can come to a box of queries. Leaves out of the reach of a kernel that ends are passed over; for a
+kernel that is positive everywhere, leaves whose total weight cannot matter.
+
+Leaving out a share s of a query's kernel sum moves its mean by at most s times the range of the labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_array, vstack
+from scipy.spatial.distance import cdist
+
+from sknw._algorithms._problem import TIED, Problem
+from sknw._algorithms._tiles import batches, map_tiles, row_batch
+from sknw._kernels import LOWEST_LOG
+
+# Features beyond which boxes hold too much empty space to tell near from far.
+_MOST_FEATURES = 6
+
+# Keys in a leaf, queries in a leaf, and leaves of queries in a tile, at most.
+_KEYS = 64
+_QUERIES = 8
+_LEAVES = 8
+
+# Pairs of a query and a key in a piece of a tile: few enough that it stays in the cache.
+_PAIRS = 2**17
+
+# The share of a query's kernel sum that may be left out.
+_DROPPED = 1e-11
+
+# Leaves whose weight comes this close to that of the heaviest are summed first.
+_FIRST = 1e-4
+
+# A query with less weight in all is summed again, relative to its nearest key.
+_HARD = 1e-30
+
+# Rounding of a box's squared distance, in relation to it, stays far below this.
+_MARGIN = 1e-9
+
+
+class _Boxes(NamedTuple):
+    """Corners of boxes: one row each."""
+
+    low: np.ndarray
+    high: np.ndarray
+
+    @property
+    def hull(self) -> _Boxes:
+        """The box around all, as the only one."""
+        return _Boxes(self.low.min(axis=0, keepdims=True), self.high.max(axis=0, keepdims=True))
+
+
+class _Tile(NamedTuple):
+    """Neighbouring queries, their rows in the result, boxes that hold them, and for each a key that does not count."""
+
+    queries: np.ndarray
+    rows: np.ndarray
+    boxes: _Boxes
+    excluded: np.ndarray | None
+
+    def part(self, some: np.ndarray) -> _Tile:
+        """Some of the queries, each in a box of its own."""
+        queries = self.queries[some]
+        excluded = None if self.excluded is None else self.excluded[some]
+        return _Tile(queries, self.rows[some], _Boxes(queries, queries), excluded)
+
+
+def _split(points: np.ndarray, unit: np.ndarray, size: int) -> tuple[np.ndarray, _Boxes]:
+    """Split points at the median of their widest feature, in units, until leaves have at most `size`.
+
+    Returns
+    -------
+    leaves : ndarray of shape (n_leaves, n_members)
+        Indices of points; -1 fills leaves up.
+    boxes : _Boxes
+    """
+    n_points = len(points)
+    n_leaves = 2 ** max(0, int(np.ceil(np.log2(n_points / size))))
+    n_fill = -n_points % n_leaves
+    points = np.concatenate([points, points[np.arange(n_fill) * n_points // max(n_fill, 1)]]).T
+    leaves = np.arange(points.shape[1])[None]
+    while len(leaves) < n_leaves:
+        blocks = points[:, leaves]
+        widest = (np.ptp(blocks, axis=2).T / unit).argmax(axis=1)
+        half = leaves.shape[1] // 2
+        halves = np.argpartition(blocks[widest, np.arange(len(leaves))], half, axis=1)
+        leaves = np.take_along_axis(leaves, halves, axis=1).reshape(-1, half)
+    blocks = points[:, leaves]
+    return np.where(leaves < n_points, leaves, -1), _Boxes(blocks.min(axis=2).T, blocks.max(axis=2).T)
+
+
+@dataclass(frozen=True, eq=False)
+class Tree:
+    """Tiles of neighbouring queries against leaves of neighbouring keys.
+
+    Parameters
+    ----------
+    problem : Problem
+    """
+
+    problem: Problem
+    name = "tree"
+
+    def __post_init__(self):
+        _ = self._values  # preparation belongs to fit
+
+    def __getstate__(self):
+        return {"problem": self.problem}
+
+    @staticmethod
+    def refuses(problem: Problem) -> str | None:
+        """Why it cannot serve this problem, or None."""
+        kernel = problem.kernel
+        if problem.metric != "euclidean":
+            return f"it needs metric='euclidean', and the metric is {problem.metric!r}."
+        n_features = np.isfinite(np.broadcast_to(problem.bandwidth, problem.X.shape[1:])).sum()
+        if not 1 <= n_features <= _MOST_FEATURES:
+            return f"it needs 1 to {_MOST_FEATURES} features with a finite bandwidth, and there are {n_features}."
+        if kernel.log_ratio is None and kernel.support == np.inf:
+            return f"it needs a kernel that ends or states its log_ratio, and {kernel.name!r} does neither."
+        if kernel.log_ratio is not None and kernel.log_profile(1e100) == 0:
+            return f"it needs a kernel that falls, and {kernel.name!r} does not."
+        return None
+
+    @staticmethod
+    def cost(problem: Problem) -> float:
+        """About how many seconds as many queries as keys take."""
+        return 1e9
+
+    def sums(
+        self, queries: np.ndarray, excluded: np.ndarray | None = None, n_jobs: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Kernel sums, as the promise in the package's docstring has them."""
+        sums = np.zeros((len(queries), self.problem.values.shape[1]))
+        log_scale = np.zeros(len(queries))
+
+        def tile_sums(some, tile):
+            sums[some], log_scale[some] = self._tile_sums(tile)
+
+        self._map(tile_sums, queries, excluded, n_jobs)
+        return sums, log_scale
+
+    def rows(self, queries: np.ndarray, n_jobs: int | None = None) -> tuple[csr_array, np.ndarray]:
+        """Rows of the kernel matrix as `Problem.rows` has them, but sparse: without the keys that `sums` leaves out."""
+        log_scale = np.zeros(len(queries))
+
+        def tile_rows(some, tile):
+            entries: list = []
+            _, log_scale[some] = self._tile_sums(tile, entries)
+            entries.append((np.zeros(0, int), np.zeros(0, int), np.zeros(0)))
+            row, column, weight = (np.concatenate(items) for items in zip(*entries, strict=True))
+            return some, csr_array((weight, (row, column)), shape=(len(some), len(self.problem.y)))
+
+        order, blocks = zip(*self._map(tile_rows, queries, None, n_jobs), strict=True)
+        return csr_array(vstack(blocks, format="csr")[np.argsort(np.concatenate(order))]), log_scale
+
+    def nearest(self, queries: np.ndarray, excluded: np.ndarray | None = None) -> np.ndarray:
+        """Sums of the values of the nearest keys, ties included: (n_queries, n_outputs + 1)."""
+        sums = np.zeros((len(queries), self.problem.values.shape[1]))
+
+        def tile_sums(some, tile):
+            far = self._far(tile.queries)
+            for i in some[far]:
+                row = self.problem.nearest_rows(queries[i : i + 1], None if excluded is None else excluded[i : i + 1])
+                sums[i] = row[0] @ self.problem.values
+            if not far.all():
+                tile = tile.part(~far)
+                lowest, leaves = self._lowest(tile)
+                for places, t in self._squares(tile, leaves):
+                    tied = self._hide(t <= lowest * (1 + TIED), places, tile.excluded, False)
+                    sums[some[~far]] += tied.astype(float) @ self._values[places]
+
+        self._map(tile_sums, queries, excluded, None)
+        return sums
+
+    # ---- prepared in fit
+
+    @cached_property
+    def _split_keys(self) -> tuple[np.ndarray, np.ndarray, _Boxes]:
+        """The keys that are there, in the order of leaves; the places in this order that make up a leaf; and boxes."""
+        present = np.flatnonzero(~self.problem.absent)
+        leaves, boxes = _split(self.problem.keys[present], self.problem.unit, _KEYS)
+        there = leaves >= 0
+        return present[leaves[there]], np.where(there, np.cumsum(there).reshape(leaves.shape) - 1, -1), boxes
+
+    @cached_property
+    def _place(self) -> np.ndarray:
+        """The place of each key in this order, -1 for one that is not there."""
+        order = self._split_keys[0]
+        place = np.full(len(self.problem.y), -1)
+        place[order] = np.arange(len(order))
+        return place
+
+    @cached_property
+    def _keys(self) -> np.ndarray:
+        return self.problem.keys[self._split_keys[0]]
+
+    @cached_property
+    def _values(self) -> np.ndarray:
+        return self.problem.values[self._split_keys[0]]
+
+    @cached_property
+    def _leaf_weight(self) -> np.ndarray:
+        """The total weight of the keys in each leaf."""
+        leaves = self._split_keys[1]
+        return np.where(leaves >= 0, self._values[leaves, -1], 0).sum(axis=1)
+
+    # ---- tiles of queries
+
+    def _map(self, function: Callable, queries, excluded, n_jobs) -> list:
+        """[function(numbers of queries, tile) for each tile]."""
+        leaves, boxes = _split(queries, self.problem.unit, _QUERIES)
+
+        def of_leaves(some):
+            numbers = leaves[some][leaves[some] >= 0]
+            rows, own = np.arange(len(numbers)), None if excluded is None else excluded[numbers]
+            return function(numbers, _Tile(queries[numbers], rows, _Boxes(boxes.low[some], boxes.high[some]), own))
+
+        return map_tiles(of_leaves, len(leaves), _LEAVES, n_jobs)
+
+    def _tile_sums(self, tile: _Tile, entries: list | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Sums and log_scale. Rows, keys and weights of what is summed are added to the entries, if there are any."""
+        kernel, log_scale = self.problem.kernel, np.zeros(len(tile.queries))
+        if kernel.log_ratio is None:
+            return self._add(tile, self._within(tile.boxes, kernel.support**2), entries), log_scale
+        sums, hard = self._plain_sums(tile, entries)
+        if hard.any():
+            if entries is not None:
+                entries[:] = [[item[~hard[row]] for item in (row, *others)] for row, *others in entries]
+            far = self._far(tile.queries)
+            for again, some in ((self._relative_sums, hard & ~far), (self._far_sums, hard & far)):
+                if some.any():
+                    sums[some], log_scale[some] = again(tile.part(some), entries)
+        return sums, log_scale
+
+    def _plain_sums(self, tile, entries):
+        """Kernel sums, and which of them are too small to be trusted."""
+        kernel = self.problem.kernel
+        bound = self._leaf_weight * kernel.of_square(self._gaps(tile.boxes.hull)[0])
+        some = np.flatnonzero(bound > 1e-13 * bound.max())
+        bound[some] = self._leaf_weight[some] * kernel.of_square(self._gaps(tile.boxes, some).min(axis=0))
+        first = bound >= _FIRST * bound.max()
+        sums = self._add(tile, np.flatnonzero(first), entries)
+        hard = sums[:, -1] < _HARD
+        if not hard.all():
+            spare = _DROPPED / 2 * sums[~hard, -1].min()
+            rest = np.flatnonzero(~first & (bound > spare / len(bound)))
+            rest = rest[np.argsort(bound[rest])]
+            rest = rest[np.cumsum(bound[rest]) > spare]
+            sums += self._add(tile, np.sort(rest), entries)
+        return sums, hard
+
+    def _relative_sums(self, tile, entries):
+        """Kernel sums relative to the kernel at the nearest key, and the logarithm of that."""
+        log_ratio = self.problem.kernel.log_ratio
+        lowest, _ = self._lowest(tile)
+        lowest[lowest == np.inf] = 0
+        enough = _DROPPED * self._values[:, -1].min() / len(self._leaf_weight)
+        highest = log_ratio(lowest, self._gaps(tile.boxes) - lowest).max(axis=0)
+        with np.errstate(divide="ignore"):
+            leaves = np.flatnonzero(highest + np.log(self._leaf_weight) > np.log(enough))
+        return self._add(tile, leaves, entries, lowest), log_ratio(np.zeros_like(lowest), lowest)[:, 0]
+
+    def _far_sums(self, tile, entries):
+        """Kernel sums over all keys, as the definition has them."""
+        sums, log_scale = np.empty((len(tile.queries), self._values.shape[1])), np.empty(len(tile.queries))
+        for some in batches(len(sums), row_batch(len(self.problem.y))):
+            excluded = None if tile.excluded is None else tile.excluded[some]
+            rows, log_scale[some] = self.problem.rows(tile.queries[some], excluded)
+            sums[some] = rows @ self.problem.values
+            if entries is not None:
+                row, key = np.nonzero(rows)
+                entries.append((tile.rows[some][row], key, rows[row, key]))
+        return sums, log_scale
+
+    def _lowest(self, tile: _Tile) -> tuple[np.ndarray, np.ndarray]:
+        """The squared distance to the nearest key, (n_queries, 1), and the leaves that may come as near."""
+        leaves = np.sort(np.argsort(self._gaps(tile.boxes.hull)[0])[:4])
+        for _ in range(2):
+            lowest = np.full((len(tile.queries), 1), np.inf)
+            for places, t in self._squares(tile, leaves):
+                self._hide(t, places, tile.excluded, np.inf)
+                np.minimum(lowest, t.min(axis=1, keepdims=True), out=lowest)
+            leaves = self._within(tile.boxes, lowest.max())
+        return lowest, leaves
+
+    def _far(self, queries):
+        """Queries so far outside the keys that squared distances differ in their last digits only."""
+        return np.square(self.problem.centred(queries)).sum(axis=1) > 16 * self.problem.radius_square
+
+    # ---- leaves of keys
+
+    def _gaps(self, boxes: _Boxes, leaves=slice(None)) -> np.ndarray:
+        """Squared distances in bandwidths from boxes to leaves: (n_boxes, n_leaves)."""
+        keys = self._split_keys[2]
+        unit = np.broadcast_to(self.problem.unit, keys.low.shape[1:])
+        total = np.zeros((len(boxes.low), len(keys.low[leaves])))
+        for feature in range(len(unit)):
+            low, high = boxes.low[:, feature, None], boxes.high[:, feature, None]
+            gap = np.maximum(keys.low[leaves, feature] - high, low - keys.high[leaves, feature])
+            total += np.square(np.maximum(gap, 0, out=gap) / unit[feature])
+        return total
+
+    def _within(self, boxes: _Boxes, reach: float) -> np.ndarray:
+        """The leaves whose squared distance from one of the boxes is at most `reach`."""
+        reach *= 1 + _MARGIN
+        leaves = np.flatnonzero(self._gaps(boxes.hull)[0] <= reach)
+        return leaves[self._gaps(boxes, leaves).min(axis=0) <= reach]
+
+    def _squares(self, tile: _Tile, leaves: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Places of keys, and their squared distances in bandwidths, by the arithmetic of `Problem.squares`."""
+        unit = self.problem.unit
+        places = self._split_keys[1][leaves]
+        places = places[places >= 0]
+        for some in batches(len(places), max(1, _PAIRS // len(tile.queries))):
+            keys = self._keys[places[some]]
+            if unit.ndim:
+                yield places[some], cdist(tile.queries, keys, "sqeuclidean", w=unit**-2.0)
+            else:
+                t = cdist(tile.queries, keys, "sqeuclidean")
+                yield places[some], np.divide(t, unit**2, out=t)
+
+    def _add(self, tile, leaves, entries, lowest=None):
+        """Sums over leaves, relative to the kernel at the squared distances `lowest`."""
+        kernel, sums = self.problem.kernel, np.zeros((len(tile.queries), self._values.shape[1]))
+        for places, t in self._squares(tile, leaves):
+            if lowest is None:
+                weights = self._hide(kernel.of_square(t), places, tile.excluded, 0)
+            else:
+                logs = self._hide(kernel.log_ratio(lowest, t - lowest), places, tile.excluded, -np.inf)
+                weights = np.exp(logs, out=np.zeros_like(logs), where=logs > LOWEST_LOG)
+            sums += weights @ self._values[places]
+            if entries is not None:
+                row, column = np.nonzero(weights)
+                entries.append((tile.rows[row], self._split_keys[0][places[column]], weights[row, column]))
+        return sums
+
+    def _hide(self, rows, places, excluded, fill):
+        """Fill, in rows of these keys, what does not count."""
+        if excluded is not None:
+            own = self._place[excluded]
+            column = np.minimum(np.searchsorted(places, own), len(places) - 1)
+            found = np.flatnonzero(places[column] == own)
+            rows[found, column[found]] = fill
+        return rows
