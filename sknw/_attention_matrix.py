@@ -63,8 +63,8 @@ class AttentionMatrix(NDArrayOperatorsMixin):
         return float(self.diagonal().sum(dtype=np.float64))
 
     def _rows(self, numbers) -> np.ndarray:
-        problem = self._algorithm.problem
-        return attention(problem, problem.keys[numbers], self._fallback, n_jobs=self._n_jobs)[0]
+        keys = self._algorithm.problem.keys[numbers]
+        return attention(self._algorithm, keys, self._fallback, n_jobs=self._n_jobs)[0]
 
     def __array__(self, dtype=None, copy=None):
         if copy is False:

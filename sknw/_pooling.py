@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array, vstack
 
-from sknw._algorithms import Algorithm, Problem, map_tiles, row_batch
+from sknw._algorithms import Algorithm, batches, map_tiles, row_batch
 
 # Weights that sum to less than the smallest normal float have lost their digits, and are as good as none.
 _NOTHING = np.finfo(np.float64).tiny
@@ -102,7 +102,7 @@ def pool(
 
 
 def attention(
-    problem: Problem, queries: np.ndarray, fallback: str, *, sparse: bool = False, n_jobs: int | None = None
+    algorithm: Algorithm, queries: np.ndarray, fallback: str, *, sparse: bool = False, n_jobs: int | None = None
 ) -> tuple[np.ndarray | csr_array, int]:
     """The weights of the labels in each mean.
 
@@ -113,7 +113,10 @@ def attention(
     n_unreached : int
         How many queries the fallback answered.
     """
+    problem = algorithm.problem
     dtype = problem.X.dtype
+    if sparse and hasattr(algorithm, "rows"):
+        return _sparse_attention(algorithm, queries, fallback, n_jobs)
     dense = np.empty((0 if sparse else len(queries), len(problem.y)), dtype)
 
     def batch_weights(batch):
@@ -130,3 +133,21 @@ def attention(
 
     blocks, unreached = zip(*map_tiles(batch_weights, len(queries), row_batch(len(problem.y)), n_jobs), strict=True)
     return csr_array(vstack(blocks)) if sparse else dense, sum(unreached)
+
+
+def _sparse_attention(algorithm, queries, fallback, n_jobs):
+    """As `attention`, by an algorithm that makes sparse rows itself."""
+    problem = algorithm.problem
+    rows, _ = algorithm.rows(queries, n_jobs)
+    rows.data *= problem.weight[rows.indices]
+    unreached = np.flatnonzero(rows.sum(axis=1) < _NOTHING)
+    if len(unreached):
+        stand_ins = [
+            csr_array(FALLBACKS[fallback].rows(problem, queries[unreached[batch]]) * problem.weight)
+            for batch in batches(len(unreached), row_batch(len(problem.y)))
+        ]
+        place = np.arange(len(queries))
+        place[unreached] = len(queries) + np.arange(len(unreached))
+        rows = csr_array(vstack([rows, *stand_ins], format="csr")[place])
+    rows.data /= np.repeat(rows.sum(axis=1), np.diff(rows.indptr))
+    return rows.astype(problem.X.dtype), len(unreached)

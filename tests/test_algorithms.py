@@ -7,24 +7,14 @@ import numpy as np
 import pytest
 from cases import BANDWIDTHS, LABELS, N_ROWS, TOLERANCE, TRAINING_ROWS, queries, spread
 from definition import LOG_PROFILES, predict, weights
+from problems import make_problem, mean_of
 
 from sknw import KERNELS, Kernel
-from sknw._algorithms import ALGORITHMS, Problem, _brute, _cells, build, choose
-from sknw._pooling import attention, pool
+from sknw._algorithms import ALGORITHMS, Problem, _brute, _cells, _tree, build, choose
+from sknw._pooling import attention
 
 DTYPES = [np.float64, np.float32]
 SOME = np.arange(0, N_ROWS, 6)
-
-
-def make_problem(X, kernel="gaussian", bandwidth=1.0, *, y=LABELS, sample_weight=None, **metric):
-    sample_weight = np.ones(len(X)) if sample_weight is None else sample_weight
-    return Problem(X, y.reshape(len(y), -1), sample_weight, KERNELS[kernel], bandwidth=bandwidth, **metric)
-
-
-def mean_of(algorithm, X, excluded=None, n_jobs=None):
-    at = algorithm.problem.scale(X)
-    sums, _ = algorithm.sums(at, excluded, n_jobs)
-    return pool(algorithm, sums, at, "nearest", excluded)[0][:, 0]
 
 
 @lru_cache
@@ -121,6 +111,8 @@ def test_tiles_and_threads_change_nothing(monkeypatch, kernel, n_features, dtype
     for name in ("_SINGLE", "_DOUBLE"):
         monkeypatch.setattr(_brute, name, getattr(_brute, name)._replace(tile=(7, 13)))
     monkeypatch.setattr(_cells, "_TILE", 7)
+    for name, size in {"_KEYS": 5, "_QUERIES": 3, "_LEAVES": 2, "_PAIRS": 50}.items():
+        monkeypatch.setattr(_tree, name, size)
     np.testing.assert_allclose(mean_of(build(algorithm, problem), Q), want, rtol=0, atol=TOLERANCE[dtype] * 0.1)
 
 
@@ -153,24 +145,30 @@ def test_metrics_of_scipy(kernel, metric):
 
 @pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("kernel", LOG_PROFILES)
-def test_attention_is_that_of_the_definition(kernel, sparse):
+@pytest.mark.parametrize("algorithm", ["brute", "tree"])
+def test_attention_is_that_of_the_definition(algorithm, kernel, sparse):
     X = TRAINING_ROWS["normal, 2 features"]
     Q = queries(X)
     weight = np.random.default_rng(0).integers(0, 3, N_ROWS).astype(float)
     for multiple in (1e-3, 0.4, 30.0):
         problem = make_problem(X, kernel, multiple * spread(X), sample_weight=weight)
-        got, _ = attention(problem, problem.scale(Q), "nearest", sparse=sparse)
+        if ALGORITHMS[algorithm].refuses(problem):
+            pytest.skip("refused")
+        got, _ = attention(build(algorithm, problem), problem.scale(Q), "nearest", sparse=sparse)
         want = weights(LOG_PROFILES[kernel], Q, X, multiple * spread(X), weight)
         np.testing.assert_allclose(got.toarray() if sparse else got, want.astype(float), rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("case", [case for case in TRAINING_ROWS if case.endswith("1 feature")])
+@pytest.mark.parametrize("case", TRAINING_ROWS)
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_nearest_keys(algorithm, case):
     X = TRAINING_ROWS[case]
     weight = np.random.default_rng(0).integers(0, 3, N_ROWS).astype(float)
     problem = make_problem(X, "boxcar", 1e-3, sample_weight=weight)
-    at = problem.scale(np.vstack([queries(X), [[1e17], [-1e17], [1e300]], (X[:-1] + X[1:]) / 2]))
+    if ALGORITHMS[algorithm].refuses(problem):
+        pytest.skip("refused")
+    far = np.outer([1e17, -1e17, 1e300], np.ones(X.shape[1]))
+    at = problem.scale(np.vstack([queries(X), far, (X[:-1] + X[1:]) / 2]))
     fitted = build(algorithm, problem)
     np.testing.assert_allclose(fitted.nearest(at), problem.nearest_rows(at) @ problem.values, atol=1e-12)
     own = np.arange(N_ROWS)
@@ -188,7 +186,8 @@ def test_choose_takes_the_cheapest_that_does_not_refuse():
     rows = np.arange(5000.0)[:, None]
     assert choose(make_problem(rows, "boxcar", 3.0, y=rows)) == "cells"
     assert choose(make_problem(rows[:30], "boxcar", 3.0, y=rows[:30])) == "brute"
-    assert choose(make_problem(rows, "cosine", 3.0, y=rows)) == "brute"
+    assert choose(make_problem(rows, "cosine", 3.0, y=rows)) == "tree"
+    assert choose(make_problem(rows, "cosine", 1e5, y=rows)) == "brute"
 
 
 def test_choose_says_why(caplog):

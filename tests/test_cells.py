@@ -4,25 +4,12 @@ import numpy as np
 import pytest
 from cases import TRAINING_ROWS
 from definition import LOG_PROFILES, predict
+from problems import make_problem, mean_of
 
 from sknw import KERNELS, Kernel
-from sknw._algorithms import ALGORITHMS, Problem, _expansions, build
-from sknw._pooling import pool
+from sknw._algorithms import ALGORITHMS, _expansions, build
 
 SERVED = [name for name in LOG_PROFILES if name != "cosine"]
-
-
-def make_problem(X, kernel, bandwidth=1.0, *, y=None, sample_weight=None, **metric):
-    y = np.zeros(len(X)) if y is None else y
-    sample_weight = np.ones(len(X)) if sample_weight is None else sample_weight
-    kernel = KERNELS[kernel] if isinstance(kernel, str) else kernel
-    return Problem(X, y.reshape(len(y), -1), sample_weight, kernel, bandwidth=bandwidth, **metric)
-
-
-def mean_of(algorithm, queries, excluded=None):
-    queries = algorithm.problem.scale(queries)
-    sums, _ = algorithm.sums(queries, excluded)
-    return pool(algorithm, sums, queries, "nearest", excluded)[0][:, 0]
 
 
 @pytest.mark.parametrize("bandwidth", [0.003, 0.03, 1.0, 100.0])

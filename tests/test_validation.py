@@ -104,8 +104,8 @@ def test_bad_bandwidths(bandwidth, error, message):
     [
         ({"kernel": "gausian"}, ValueError, "must be one of 'biweight', .*'gaussian', .*'uniform'; got 'gausian'"),
         ({"kernel": 3}, TypeError, "kernel must be a name, a Kernel or a callable; got 3"),
-        ({"algorithm": "fast"}, ValueError, "algorithm must be one of 'auto', 'brute', 'cells'; got 'fast'"),
-        ({"algorithm": None}, ValueError, "algorithm must be one of 'auto', 'brute', 'cells'; got None"),
+        ({"algorithm": "fast"}, ValueError, "algorithm must be one of 'auto', 'brute', 'cells', 'tree'; got 'fast'"),
+        ({"algorithm": None}, ValueError, "algorithm must be one of 'auto', 'brute', 'cells', 'tree'; got None"),
         ({"algorithm": "cells"}, ValueError, "algorithm='cells' cannot run this problem: it needs one feature with"),
         ({"fallback": 0}, ValueError, "fallback must be one of 'mean', 'nan', 'nearest', 'raise'; got 0"),
         ({"metric": "manhattan"}, ValueError, "metric must be one of 'braycurtis', .*'yule'; got 'manhattan'"),

@@ -22,22 +22,32 @@ from sknw._algorithms._problem import TIED, Problem
 from sknw._algorithms._tiles import batches, map_tiles, row_batch
 from sknw._kernels import LOWEST_LOG
 
+# Keys that the cost is estimated from, and the seconds that a pair of a query and a key takes.
+_SAMPLE = 1024
+_PAIR_COST = 3e-9
+
 # Features beyond which boxes hold too much empty space to tell near from far.
 _MOST_FEATURES = 6
 
 # Keys in a leaf, queries in a leaf, and leaves of queries in a tile, at most.
-_KEYS = 64
+_KEYS = 32
 _QUERIES = 8
-_LEAVES = 8
+_LEAVES = 16
 
 # Pairs of a query and a key in a piece of a tile: few enough that it stays in the cache.
-_PAIRS = 2**17
+_PAIRS = 2**16
 
 # The share of a query's kernel sum that may be left out.
-_DROPPED = 1e-11
+_DROPPED = 1e-10
 
 # Leaves whose weight comes this close to that of the heaviest are summed first.
 _FIRST = 1e-4
+
+# Leaves whose weight is so much smaller than that of the heaviest are not looked at more closely.
+_NEGLIGIBLE = 1e-13
+
+# The rounding error in single precision of |q|**2 + |k|**2 - 2 q.k, in relation to |q|**2 + |k|**2.
+_ROUNDING = 2.0**-20
 
 # A query with less weight in all is summed again, relative to its nearest key.
 _HARD = 1e-30
@@ -56,6 +66,11 @@ class _Boxes(NamedTuple):
     def hull(self) -> _Boxes:
         """The box around all, as the only one."""
         return _Boxes(self.low.min(axis=0, keepdims=True), self.high.max(axis=0, keepdims=True))
+
+    @property
+    def middle(self) -> np.ndarray:
+        """The middle of the box around all."""
+        return self.low.min(axis=0) / 2 + self.high.max(axis=0) / 2
 
 
 class _Tile(NamedTuple):
@@ -97,6 +112,14 @@ def _split(points: np.ndarray, unit: np.ndarray, size: int) -> tuple[np.ndarray,
     return np.where(leaves < n_points, leaves, -1), _Boxes(blocks.min(axis=2).T, blocks.max(axis=2).T)
 
 
+def _exact_squares(queries, keys, unit):
+    """Squared distances in bandwidths, by the arithmetic of `Problem.squares`."""
+    if unit.ndim:
+        return cdist(queries, keys, "sqeuclidean", w=unit**-2.0)
+    t = cdist(queries, keys, "sqeuclidean")
+    return np.divide(t, unit**2, out=t)
+
+
 @dataclass(frozen=True, eq=False)
 class Tree:
     """Tiles of neighbouring queries against leaves of neighbouring keys.
@@ -110,7 +133,7 @@ class Tree:
     name = "tree"
 
     def __post_init__(self):
-        _ = self._values  # preparation belongs to fit
+        _ = self._single_values  # preparation belongs to fit
 
     def __getstate__(self):
         return {"problem": self.problem}
@@ -133,7 +156,20 @@ class Tree:
     @staticmethod
     def cost(problem: Problem) -> float:
         """About how many seconds as many queries as keys take."""
-        return 1e9
+        kernel, n_keys = problem.kernel, len(problem.y)
+        present = np.flatnonzero(~problem.absent)
+        keys = problem.scale(problem.X[present[np.linspace(0, len(present) - 1, _SAMPLE).astype(int)]])
+        u = np.sqrt(_exact_squares(keys[:: _SAMPLE // 64], keys, problem.unit))
+        # The radius of a ball with as many keys as a leaf, from one that holds enough of the sample to be measured.
+        n_features = keys.shape[1]
+        leaf = np.partition(u, 16, axis=1)[:, [16]] * (_KEYS / 16 * _SAMPLE / n_keys) ** (1 / n_features)
+        near = np.maximum(u - (1 + n_features / 2) * leaf, 0)
+        if kernel.log_ratio is None:
+            pair, met = _PAIR_COST, near <= kernel.support
+        else:
+            total = 1 + kernel.of_square(np.square(u)).mean(axis=1, keepdims=True) * n_keys
+            pair, met = 3 * _PAIR_COST, n_keys * kernel.of_square(np.square(near)) > _DROPPED * total
+        return 3e-4 + 6e-6 * n_keys + pair * met.mean() * float(n_keys) ** 2
 
     def sums(
         self, queries: np.ndarray, excluded: np.ndarray | None = None, n_jobs: int | None = None
@@ -174,8 +210,9 @@ class Tree:
             if not far.all():
                 tile = tile.part(~far)
                 lowest, leaves = self._lowest(tile)
-                for places, t in self._squares(tile, leaves):
-                    tied = self._hide(t <= lowest * (1 + TIED), places, tile.excluded, False)
+                for places in self._pieces(tile, leaves):
+                    tied = self._squares(tile, places) <= lowest * (1 + TIED)
+                    self._hide(tied, places, tile.excluded, False)
                     sums[some[~far]] += tied.astype(float) @ self._values[places]
 
         self._map(tile_sums, queries, excluded, None)
@@ -206,6 +243,16 @@ class Tree:
     @cached_property
     def _values(self) -> np.ndarray:
         return self.problem.values[self._split_keys[0]]
+
+    @cached_property
+    def _scale(self) -> np.ndarray:
+        """The largest of each column of values, or 1: single precision has less range."""
+        largest = np.abs(self._values).max(axis=0)
+        return np.where(largest > 0, largest, 1.0)
+
+    @cached_property
+    def _single_values(self) -> np.ndarray:
+        return (self._values / self._scale).astype(np.float32)
 
     @cached_property
     def _leaf_weight(self) -> np.ndarray:
@@ -243,31 +290,44 @@ class Tree:
 
     def _plain_sums(self, tile, entries):
         """Kernel sums, and which of them are too small to be trusted."""
-        kernel = self.problem.kernel
-        bound = self._leaf_weight * kernel.of_square(self._gaps(tile.boxes.hull)[0])
-        some = np.flatnonzero(bound > 1e-13 * bound.max())
-        bound[some] = self._leaf_weight[some] * kernel.of_square(self._gaps(tile.boxes, some).min(axis=0))
+        kernel, gaps = self.problem.kernel, self._gaps(tile.boxes.hull)[0]
+        bound = self._leaf_weight * kernel.of_square(gaps.copy())
+        some = np.flatnonzero(bound > _NEGLIGIBLE * bound.max())
+        gaps[some] = self._gaps(tile.boxes, some).min(axis=0)
+        bound[some] = self._leaf_weight[some] * kernel.of_square(gaps[some])
         first = bound >= _FIRST * bound.max()
         sums = self._add(tile, np.flatnonzero(first), entries)
         hard = sums[:, -1] < _HARD
         if not hard.all():
-            spare = _DROPPED / 2 * sums[~hard, -1].min()
+            spare = _DROPPED / 3 * sums[~hard, -1].min()
             rest = np.flatnonzero(~first & (bound > spare / len(bound)))
             rest = rest[np.argsort(bound[rest])]
             rest = rest[np.cumsum(bound[rest]) > spare]
-            sums += self._add(tile, np.sort(rest), entries)
+            single = np.cumsum(bound[rest] * self._single_error(tile, rest, gaps[rest])) <= spare
+            sums += self._add(tile, np.sort(rest[~single]), entries)
+            sums += self._add(tile, np.sort(rest[single]), entries, single=True)
         return sums, hard
+
+    def _single_error(self, tile, leaves, gaps):
+        """A bound for the relative error of weights from squared distances that are a product in single precision."""
+        if not self.problem.kernel.squared:
+            return np.inf
+        low, high = (corner[leaves] for corner in self._split_keys[2])
+        origin = tile.boxes.middle
+        reach = np.maximum(np.abs(low - origin), np.abs(high - origin)) / self.problem.unit
+        radius = (tile.boxes.hull.high[0] - origin) / self.problem.unit
+        rounding = _ROUNDING * (np.square(radius).sum() + np.square(reach).sum(axis=1))
+        return np.abs(self._log_ratio(gaps, rounding)) + 8 * _ROUNDING
 
     def _relative_sums(self, tile, entries):
         """Kernel sums relative to the kernel at the nearest key, and the logarithm of that."""
-        log_ratio = self.problem.kernel.log_ratio
         lowest, _ = self._lowest(tile)
         lowest[lowest == np.inf] = 0
         enough = _DROPPED * self._values[:, -1].min() / len(self._leaf_weight)
-        highest = log_ratio(lowest, self._gaps(tile.boxes) - lowest).max(axis=0)
+        highest = self._log_ratio(lowest, self._gaps(tile.boxes) - lowest).max(axis=0)
         with np.errstate(divide="ignore"):
             leaves = np.flatnonzero(highest + np.log(self._leaf_weight) > np.log(enough))
-        return self._add(tile, leaves, entries, lowest), log_ratio(np.zeros_like(lowest), lowest)[:, 0]
+        return self._add(tile, leaves, entries, lowest), self._log_ratio(np.zeros_like(lowest), lowest)[:, 0]
 
     def _far_sums(self, tile, entries):
         """Kernel sums over all keys, as the definition has them."""
@@ -286,11 +346,16 @@ class Tree:
         leaves = np.sort(np.argsort(self._gaps(tile.boxes.hull)[0])[:4])
         for _ in range(2):
             lowest = np.full((len(tile.queries), 1), np.inf)
-            for places, t in self._squares(tile, leaves):
-                self._hide(t, places, tile.excluded, np.inf)
+            for places in self._pieces(tile, leaves):
+                t = self._hide(self._squares(tile, places), places, tile.excluded, np.inf)
                 np.minimum(lowest, t.min(axis=1, keepdims=True), out=lowest)
             leaves = self._within(tile.boxes, lowest.max())
         return lowest, leaves
+
+    def _log_ratio(self, t0, dt):
+        log_ratio = self.problem.kernel.log_ratio
+        assert log_ratio is not None, "a kernel that ends has no use for it"
+        return log_ratio(t0, dt)
 
     def _far(self, queries):
         """Queries so far outside the keys that squared distances differ in their last digits only."""
@@ -315,29 +380,37 @@ class Tree:
         leaves = np.flatnonzero(self._gaps(boxes.hull)[0] <= reach)
         return leaves[self._gaps(boxes, leaves).min(axis=0) <= reach]
 
-    def _squares(self, tile: _Tile, leaves: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Places of keys, and their squared distances in bandwidths, by the arithmetic of `Problem.squares`."""
-        unit = self.problem.unit
+    def _pieces(self, tile: _Tile, leaves: np.ndarray) -> Iterator[np.ndarray]:
+        """The places of the keys in these leaves, a piece of a tile at a time."""
         places = self._split_keys[1][leaves]
         places = places[places >= 0]
         for some in batches(len(places), max(1, _PAIRS // len(tile.queries))):
-            keys = self._keys[places[some]]
-            if unit.ndim:
-                yield places[some], cdist(tile.queries, keys, "sqeuclidean", w=unit**-2.0)
-            else:
-                t = cdist(tile.queries, keys, "sqeuclidean")
-                yield places[some], np.divide(t, unit**2, out=t)
+            yield places[some]
 
-    def _add(self, tile, leaves, entries, lowest=None):
+    def _squares(self, tile, places, single=False):
+        """Squared distances in bandwidths, exact or from a product in single precision."""
+        unit, keys = self.problem.unit, self._keys[places]
+        if single:
+            origin = tile.boxes.middle
+            left, right = (tile.queries - origin) / unit, (keys - origin) / unit
+            lengths = [np.square(points).sum(axis=1, keepdims=True) for points in (left, right)]
+            left = np.hstack([-2 * left, lengths[0], np.ones_like(lengths[0])]).astype(np.float32)
+            right = np.hstack([right, np.ones_like(lengths[1]), lengths[1]]).astype(np.float32)
+            t = left @ right.T
+            return np.maximum(t, 0, out=t)
+        return _exact_squares(tile.queries, keys, unit)
+
+    def _add(self, tile, leaves, entries, lowest=None, single=False):
         """Sums over leaves, relative to the kernel at the squared distances `lowest`."""
         kernel, sums = self.problem.kernel, np.zeros((len(tile.queries), self._values.shape[1]))
-        for places, t in self._squares(tile, leaves):
+        for places in self._pieces(tile, leaves):
+            t = self._squares(tile, places, single)
             if lowest is None:
                 weights = self._hide(kernel.of_square(t), places, tile.excluded, 0)
             else:
-                logs = self._hide(kernel.log_ratio(lowest, t - lowest), places, tile.excluded, -np.inf)
+                logs = self._hide(self._log_ratio(lowest, t - lowest), places, tile.excluded, -np.inf)
                 weights = np.exp(logs, out=np.zeros_like(logs), where=logs > LOWEST_LOG)
-            sums += weights @ self._values[places]
+            sums += weights @ self._single_values[places] * self._scale if single else weights @ self._values[places]
             if entries is not None:
                 row, column = np.nonzero(weights)
                 entries.append((tile.rows[row], self._split_keys[0][places[column]], weights[row, column]))
