@@ -67,7 +67,8 @@ class Brute:
     @staticmethod
     def cost(problem: Problem) -> float:
         """About how many seconds as many queries as keys take."""
-        return 1e-4 + 6e-9 * float(len(problem.y)) ** 2
+        pair = 3e-9 if problem.kernel.log_ratio is None else 9e-9
+        return 1e-4 + pair * float(len(problem.y)) ** 2
 
     def sums(
         self, queries: np.ndarray, excluded: np.ndarray | None = None, n_jobs: int | None = None
