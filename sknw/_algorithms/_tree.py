@@ -349,7 +349,7 @@ class Tree:
             for places in self._pieces(tile, leaves):
                 t = self._hide(self._squares(tile, places), places, tile.excluded, np.inf)
                 np.minimum(lowest, t.min(axis=1, keepdims=True), out=lowest)
-            leaves = self._within(tile.boxes, lowest.max())
+            leaves = self._within(_Boxes(tile.queries, tile.queries), lowest)
         return lowest, leaves
 
     def _log_ratio(self, t0, dt):
@@ -374,11 +374,11 @@ class Tree:
             total += np.square(np.maximum(gap, 0, out=gap) / unit[feature])
         return total
 
-    def _within(self, boxes: _Boxes, reach: float) -> np.ndarray:
-        """The leaves whose squared distance from one of the boxes is at most `reach`."""
-        reach *= 1 + _MARGIN
-        leaves = np.flatnonzero(self._gaps(boxes.hull)[0] <= reach)
-        return leaves[self._gaps(boxes, leaves).min(axis=0) <= reach]
+    def _within(self, boxes: _Boxes, reach: float | np.ndarray) -> np.ndarray:
+        """The leaves whose squared distance from one of the boxes is at most `reach`, of shape (n_boxes, 1) or one."""
+        reach = np.asarray(reach) * (1 + _MARGIN)
+        leaves = np.flatnonzero(self._gaps(boxes.hull)[0] <= reach.max())
+        return leaves[(self._gaps(boxes, leaves) <= reach).any(axis=0)]
 
     def _pieces(self, tile: _Tile, leaves: np.ndarray) -> Iterator[np.ndarray]:
         """The places of the keys in these leaves, a piece of a tile at a time."""
