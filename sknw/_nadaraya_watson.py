@@ -75,7 +75,8 @@ class NadarayaWatsonRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
         - "brute": all pairs of queries and training rows, for any problem;
         - "cells": sorted rows, in n log n, for one feature (or one with a finite bandwidth) and every kernel of the
-          table but "cosine", and "cauchy" only where no two rows are further apart than some 300 bandwidths;
+          table but "cosine", and "cauchy" only where no two rows are further apart than some 300 bandwidths; for two
+          features and the Gaussian kernel, where some 200 bandwidths by 200 hold all rows;
         - "tree": neighbouring rows in leaves, of which those out of reach are passed over, for up to six features with
           finite bandwidths and all kernels that fall; what it leaves out of the sums changes a prediction by less than
           1e-10 of the range of the labels;

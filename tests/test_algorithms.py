@@ -197,7 +197,9 @@ def test_choose_says_why(caplog):
         choose(make_problem(np.hstack([rows] * 9), "gaussian", 3.0, y=rows))
     first, second = caplog.messages
     assert first.startswith("algorithm='cells' is taken: brute about 0.23 s; cells about ")
-    assert second.startswith("algorithm='brute' is taken: brute about 0.23 s; cells refuses, for it needs one feature")
+    assert second.startswith(
+        "algorithm='brute' is taken: brute about 0.23 s; cells refuses, for it needs one or two features"
+    )
 
 
 def test_a_refusal_says_why(monkeypatch):

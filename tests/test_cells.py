@@ -7,7 +7,8 @@ from definition import LOG_PROFILES, predict
 from problems import make_problem, mean_of
 
 from sknw import KERNELS, Kernel
-from sknw._algorithms import ALGORITHMS, _expansions, build
+from sknw._algorithms import ALGORITHMS, _plane, _series, build
+from sknw._pooling import pool
 
 SERVED = [name for name in LOG_PROFILES if name != "cosine"]
 
@@ -49,13 +50,42 @@ def test_dense_keys_and_any_offset(kernel):
             np.testing.assert_allclose(mean_of(fitted, rows[own], own), want, rtol=0, atol=1e-11)
 
 
+@pytest.mark.parametrize("bandwidth", [0.1, [0.5, 2.0], 30.0])
+@pytest.mark.parametrize("case", ["normal", "offset", "lognormal", "ties"])
+def test_two_features(case, bandwidth):
+    rng = np.random.default_rng(0)
+    X = {
+        "normal": lambda: rng.normal(size=(3000, 2)),
+        "offset": lambda: 1e6 + rng.normal(size=(3000, 2)),
+        "lognormal": lambda: rng.lognormal(sigma=0.7, size=(3000, 2)),
+        "ties": lambda: rng.integers(0, 7, (3000, 2)).astype(float),
+    }[case]()
+    weight, y = rng.integers(0, 3, len(X)).astype(float), rng.normal(size=(3000, 2))
+    fitted = build("cells", make_problem(X, "gaussian", bandwidth, y=y, sample_weight=weight))
+    own = np.concatenate([X.sum(axis=1).argsort()[-5:], np.arange(0, len(X), 60)])  # the tail too
+    Q = np.concatenate([X[own] + 0.1, X[own] + 5, X[:3] * 50, X[:3] * 1e3])
+    for excluded, at in ((None, Q), (own, X[own])):
+        want = predict(LOG_PROFILES["gaussian"], at, X, y, bandwidth, weight, excluded).astype(float)
+        points = fitted.problem.scale(at)
+        sums, _ = fitted.sums(points, excluded, n_jobs=2)
+        got, _ = pool(fitted, sums, points, "nearest", excluded)
+        np.testing.assert_allclose(got, want, rtol=0, atol=1e-11)
+
+
+def test_two_features_in_too_many_cells_are_left_to_others():
+    X = np.random.default_rng(0).normal(size=(300, 2))
+    assert "reaches across few cells" in ALGORITHMS["cells"].refuses(make_problem(X, "gaussian", 1e-3))
+    assert "product over features" in ALGORITHMS["cells"].refuses(make_problem(X, "logistic", 1.0))
+    assert not _plane._is_product(KERNELS["exponential"])
+
+
 @pytest.mark.parametrize("kernel", ["gaussian", "logistic", "sigmoid", "cauchy"])
 def test_the_error_of_a_series_is_within_its_bound(kernel):
-    width = _expansions._widest(KERNELS[kernel])
-    series = _expansions._Series(KERNELS[kernel], width, 12)
+    width = _series.widest(KERNELS[kernel])
+    series = _series.Series(KERNELS[kernel], width, 12)
     rng = np.random.default_rng(0)
     key, query = rng.uniform(-1, 1, (2, 2000))
-    left, right = _expansions._polynomials(key), _expansions._polynomials(query)
+    left, right = _series.polynomials(key), _series.polynomials(query)
     for distance in range(-12, 13):
         want = KERNELS[kernel]((distance + (query - key) / 2) * width)
         got = np.einsum("im,ij,jm->m", left, series.matrix(distance), right)
@@ -80,12 +110,12 @@ def test_a_smooth_kernel_of_ones_own_is_served_and_a_kinked_one_is_not():
     ("problem", "reason"),
     [
         ({"kernel": "cosine"}, "within some 300 bandwidths, and 'cosine' is not one."),
-        ({"kernel": "boxcar", "bandwidth": np.inf}, "one feature with a finite bandwidth, and there are 0."),
+        ({"kernel": "boxcar", "bandwidth": np.inf}, "one or two features with a finite bandwidth, and there are 0."),
         ({"kernel": "boxcar", "metric": "cityblock"}, "metric='euclidean', and the metric is 'cityblock'."),
     ],
 )
 def test_cells_refuse_with_the_reason(problem, reason):
     assert ALGORITHMS["cells"].refuses(make_problem(TRAINING_ROWS["uniform, 1 feature"], **problem)).endswith(reason)
-    two = make_problem(TRAINING_ROWS["normal, 2 features"], "boxcar")
-    assert "there are 2" in ALGORITHMS["cells"].refuses(two)
+    six = make_problem(TRAINING_ROWS["normal, 6 features"], "gaussian")
+    assert "there are 6" in ALGORITHMS["cells"].refuses(six)
     assert ALGORITHMS["cells"].refuses(make_problem(TRAINING_ROWS["normal, 2 features"], "boxcar", [1, np.inf])) is None

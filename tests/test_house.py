@@ -29,9 +29,10 @@ ALONE = ["_displays", "datasets"]  # import no other room, and only the top impo
 ALGORITHM_FLOORS = [
     ["__init__"],
     ["_brute", "_cells", "_tree"],
-    ["_expansions", "_moments", "_scans"],
-    ["_line"],
-    ["_problem", "_tiles"],
+    ["_expansions", "_moments", "_plane", "_scans"],
+    ["_line", "_series"],
+    ["_problem"],
+    ["_tiles"],
 ]
 
 

@@ -100,11 +100,7 @@ class Brute:
 
     def nearest(self, queries: np.ndarray, excluded: np.ndarray | None = None) -> np.ndarray:
         """Sums of the values of the nearest keys, ties included: (n_queries, n_outputs + 1)."""
-        sums = np.empty((len(queries), self.problem.values.shape[1]))
-        for some in batches(len(queries), row_batch(len(self.problem.values))):
-            rows = self.problem.nearest_rows(queries[some], None if excluded is None else excluded[some])
-            sums[some] = rows @ self.problem.values
-        return sums
+        return self.problem.nearest_sums(queries, excluded)
 
     @cached_property
     def _precision(self) -> _Precision:

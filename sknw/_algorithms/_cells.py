@@ -1,4 +1,4 @@
-"""Cells: exact sums over one feature in O((n + m) log n), by the method that suits the kernel."""
+"""Cells: exact sums over one or two features, by the method that suits the kernel: one feature in O((n + m) log n)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from sknw._algorithms._expansions import Expansions
 from sknw._algorithms._line import Line
 from sknw._algorithms._moments import Moments
+from sknw._algorithms._plane import Plane
 from sknw._algorithms._problem import Problem
 from sknw._algorithms._scans import Scans
 from sknw._algorithms._tiles import map_tiles
@@ -17,16 +18,21 @@ from sknw._algorithms._tiles import map_tiles
 # Queries in a tile.
 _TILE = 2**14
 
-_METHODS = (Moments, Scans, Expansions)
+# By the number of features.
+_METHODS: dict[int, tuple] = {1: (Moments, Scans, Expansions), 2: (Plane,)}
+
+
+def _n_features(problem):
+    return int(np.isfinite(np.broadcast_to(problem.bandwidth, problem.X.shape[1:])).sum())
 
 
 def _method_for(problem):
-    return next((method for method in _METHODS if method.serves(problem)), None)
+    return next((method for method in _METHODS[_n_features(problem)] if method.serves(problem)), None)
 
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Sums over the sorted keys of one feature.
+    """Sums over keys in cells, by the first method that serves the problem.
 
     Parameters
     ----------
@@ -47,11 +53,11 @@ class Cells:
         """Why it cannot serve this problem, or None."""
         if problem.metric != "euclidean":
             return f"it needs metric='euclidean', and the metric is {problem.metric!r}."
-        n_features = np.isfinite(np.broadcast_to(problem.bandwidth, problem.X.shape[1:])).sum()
-        if n_features != 1:
-            return f"it needs one feature with a finite bandwidth, and there are {n_features}."
+        n_features = _n_features(problem)
+        if n_features not in _METHODS:
+            return f"it needs one or two features with a finite bandwidth, and there are {n_features}."
         if _method_for(problem) is None:
-            kinds = ", or ".join(method.needs for method in _METHODS)
+            kinds = ", or ".join(method.needs for method in _METHODS[n_features])
             return f"it needs a kernel that {kinds}, and {problem.kernel.name!r} is not one."
         return None
 
@@ -64,28 +70,27 @@ class Cells:
         self, queries: np.ndarray, excluded: np.ndarray | None = None, n_jobs: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Kernel sums, as the promise in the package's docstring has them."""
-        points = queries[:, 0]
-        # In ascending order neighbouring queries read neighbouring memory.
-        order = np.argsort(points)
+        points = self._keys.points(queries)
+        order = self._keys.order(points)
         sums, log_scale = np.empty((len(points), self.problem.values.shape[1])), np.empty(len(points))
-        places = None if excluded is None else self._line.places(excluded)
+        places = None if excluded is None else self._keys.places(excluded)
 
         def tile_sums(tile):
             some = order[tile]
             own = None if places is None else places[some]
-            sums[some], log_scale[some] = self._method.sums(points.take(some), own)
+            sums[some], log_scale[some] = self._method.sums(points.take(some, axis=0), own)
 
         map_tiles(tile_sums, len(points), _TILE, n_jobs)
         return sums, log_scale
 
     def nearest(self, queries: np.ndarray, excluded: np.ndarray | None = None) -> np.ndarray:
         """Sums of the values of the nearest keys, ties included: (n_queries, n_outputs + 1)."""
-        return self._line.nearest(queries[:, 0], None if excluded is None else self._line.places(excluded))
+        return self._keys.nearest(queries, excluded)
 
     @cached_property
-    def _line(self) -> Line:
-        return Line(self.problem)
+    def _keys(self) -> Line | Plane:
+        return Line(self.problem) if _n_features(self.problem) == 1 else Plane(self.problem)
 
     @cached_property
-    def _method(self) -> Moments | Scans | Expansions:
-        return _method_for(self.problem)(self._line)
+    def _method(self) -> Moments | Scans | Expansions | Plane:
+        return self._keys if isinstance(self._keys, Plane) else _method_for(self.problem)(self._keys)

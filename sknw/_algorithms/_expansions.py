@@ -13,24 +13,12 @@ Scientific and Statistical Computing 12 (1), 79-94, doi:10.1137/0912004.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 
 from sknw._algorithms._line import Line
 from sknw._algorithms._problem import Problem
+from sknw._algorithms._series import TERMS, Series, fallen, polynomials, widest
 from sknw._algorithms._tiles import batches
-from sknw._kernels import Kernel
-
-# Terms of a series, and the points on which its error is measured. Between these it is at most twice as large.
-_TERMS = 16
-_GRID = np.linspace(-1, 1, 2 * _TERMS + 1)
-
-# The largest error of a series, in units of K(0), that decides how wide a cell may be.
-_SERIES_ERROR = 6e-14
-
-# Keys are left out where log K has fallen by this.
-_DROP = 60.0
 
 # Cells that are further apart have no series.
 _FARTHEST = 1000
@@ -65,7 +53,7 @@ class Expansions:
         self._line = line
         self._kernel = line.problem.kernel
         self._width = _width(line.problem)
-        self._series = _Series(self._kernel, self._width / line.unit, _reach(line.problem))
+        self._series = Series(self._kernel, self._width / line.unit, _reach(line.problem))
         cell, place = self._locate(line.keys)
         begin = np.flatnonzero(np.diff(cell, prepend=np.nan) != 0)
         # The cells with keys, in ascending order, what their keys weigh, and how many keys are before each.
@@ -81,7 +69,7 @@ class Expansions:
     @staticmethod
     def serves(problem: Problem) -> bool:
         kernel = problem.kernel
-        smooth = kernel.log_ratio is not None and kernel.squared and _widest(kernel) > 0
+        smooth = kernel.log_ratio is not None and kernel.squared and widest(kernel) > 0
         return smooth and _reach(problem) <= _FARTHEST
 
     @staticmethod
@@ -103,19 +91,19 @@ class Expansions:
         return self._before[np.searchsorted(self._cell, cells + reach, "right")] - self._before[low]
 
     def _sum_moments(self, place):
-        """Sums of values times Chebyshev polynomials over the keys of each cell: (n_cells, n_columns, _TERMS)."""
+        """Sums of values times Chebyshev polynomials over the keys of each cell: (n_cells, n_columns, TERMS)."""
         values = self._line.values
-        moments = np.zeros((len(self._cell), values.shape[1], _TERMS))
+        moments = np.zeros((len(self._cell), values.shape[1], TERMS))
         for block in batches(len(place), _BLOCK):
-            polynomials = _polynomials(place[block])
+            factors = polynomials(place[block])
             first, last = np.searchsorted(self._before, [block.start, block.stop - 1], "right") - 1
             begin = np.maximum(self._before[first : last + 1] - block.start, 0)
             for column, value in enumerate(values[block].T):
-                moments[first : last + 1, column] += np.add.reduceat(polynomials * value, begin, axis=1).T
+                moments[first : last + 1, column] += np.add.reduceat(factors * value, begin, axis=1).T
         return moments
 
     def _expand(self, cells):
-        """The series of the sums in each of these cells, (n, n_columns, _TERMS), and bounds on their errors, (n,)."""
+        """The series of the sums in each of these cells, (n, n_columns, TERMS), and bounds on their errors, (n,)."""
         local, bound = np.zeros((len(cells), *self._moments.shape[1:])), np.zeros(len(cells))
         for block in batches(len(cells), _CELLS):
             local[block], bound[block] = self._expand_block(cells[block])
@@ -128,7 +116,7 @@ class Expansions:
             source = np.minimum(np.searchsorted(self._cell, cells - distance), len(self._cell) - 1)
             some = np.flatnonzero(self._cell[source] == cells - distance)
             source = source[some]
-            moments = self._moments.take(source, axis=0).reshape(-1, _TERMS)
+            moments = self._moments.take(source, axis=0).reshape(-1, TERMS)
             local[some] += (moments @ series.matrix(distance)).reshape(-1, *columns)
             bound[some] += series.error[abs(distance)] * self._mass[source]
             met[some] += self._mass[source]
@@ -145,8 +133,8 @@ class Expansions:
         sums, log_scale = np.zeros((len(points), local.shape[1])), np.zeros(len(points))
         some = np.flatnonzero(crowded)
         which = np.repeat(np.arange(len(begin)), size)[some]
-        polynomials = np.ascontiguousarray(_polynomials(place[some]).T)
-        sums[some] = np.einsum("mcp,mp->mc", local.take(which, axis=0), polynomials)
+        factors = np.ascontiguousarray(polynomials(place[some]).T)
+        sums[some] = np.einsum("mcp,mp->mc", local.take(which, axis=0), factors)
         exact = ~crowded
         if own is not None:
             there = own >= 0
@@ -172,59 +160,19 @@ class Expansions:
         return local, bound, crowded
 
 
-class _Series:
-    """Chebyshev series of a kernel between two cells at each distance.
-
-    K((distance + (s - r) / 2) * width) == T(r) @ matrix(distance) @ T(s) for r, s from -1 to 1, with an error below
-    error[|distance|]; T is the vector of Chebyshev polynomials, and r the place of the key.
-    """
-
-    def __init__(self, kernel: Kernel, width: float, reach: int):
-        self.reach = reach
-        # What a key weighs at most that is further away.
-        self.beyond = float(kernel(reach * width))
-        order = np.arange(_TERMS)
-        nodes = np.cos(np.pi * (order + 0.5) / _TERMS)
-        transform = np.cos(np.pi * order[:, None] * (order + 0.5) / _TERMS) * 2 / _TERMS
-        transform[0] /= 2
-        grid = _polynomials(_GRID)
-        self._matrix, self.error = np.empty((reach + 1, _TERMS, _TERMS)), np.empty(reach + 1)
-        for distance in range(reach + 1):
-            known, wanted = (kernel((distance + (points - points[:, None]) / 2) * width) for points in (nodes, _GRID))
-            self._matrix[distance] = matrix = transform @ known @ transform.T
-            self.error[distance] = 2 * np.abs(grid.T @ matrix @ grid - wanted).max() + 2.0**-50 * wanted.max()
-
-    def matrix(self, distance):
-        matrix = self._matrix[abs(distance)]
-        return matrix if distance >= 0 else matrix.T
-
-
-@lru_cache
-def _widest(kernel: Kernel) -> float:
-    """The widest cell, in bandwidths, in which a series is exact enough; zero if none is."""
-    for width in np.sqrt(2.0) ** np.arange(2, -5, -1):
-        if _Series(kernel, width, 0).error[0] <= _SERIES_ERROR * kernel(0.0):
-            return float(width)
-    return 0.0
-
-
 def _width(problem):
     """The width of a cell: a power of two, so that the places of keys and queries in their cells are exact."""
-    return 2.0 ** np.floor(np.log2(_widest(problem.kernel) * float(problem.unit)))
+    return 2.0 ** np.floor(np.log2(widest(problem.kernel) * float(problem.unit)))
 
 
 def _reach(problem):
     """How many cells away keys still count, or there are any."""
     width = _width(problem)
-    fallen = problem.kernel.step(np.zeros(1), np.array(_DROP))[0] * float(problem.unit)
-    return int(np.ceil(min(fallen, problem.extent[0], (_FARTHEST + 1) * width) / width)) + 1
-
-
-def _polynomials(x):
-    """Chebyshev polynomials of x: (_TERMS, n)."""
-    polynomials = np.empty((_TERMS, len(x)))
-    polynomials[0], polynomials[1] = 1, x
-    for k in range(2, _TERMS):
-        np.multiply(2 * x, polynomials[k - 1], out=polynomials[k])
-        polynomials[k] -= polynomials[k - 2]
-    return polynomials
+    return (
+        int(
+            np.ceil(
+                min(fallen(problem.kernel) * float(problem.unit), problem.extent[0], (_FARTHEST + 1) * width) / width
+            )
+        )
+        + 1
+    )

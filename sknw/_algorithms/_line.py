@@ -33,18 +33,26 @@ class Line:
     def __init__(self, problem: Problem):
         self.problem = problem
         keys = np.where(problem.absent, np.inf, problem.keys[:, 0])
-        self.order = np.argsort(keys)[: np.count_nonzero(~problem.absent)]
+        self._order = np.argsort(keys)[: np.count_nonzero(~problem.absent)]
         # Two more keys: one behind all, and one before all, at the place -1.
-        self._padded = np.append(keys.take(self.order), [np.inf, -np.inf])
+        self._padded = np.append(keys.take(self._order), [np.inf, -np.inf])
         self.keys = self._padded[:-2]
-        self.values: np.ndarray = problem.values.take(self.order, axis=0)
+        self.values: np.ndarray = problem.values.take(self._order, axis=0)
         self.weight = self.values[:, -1].sum()
         self.unit = float(problem.unit)
+
+    def points(self, queries: np.ndarray) -> np.ndarray:
+        """The coordinates of queries: (n_queries,)."""
+        return queries[:, 0]
+
+    def order(self, points: np.ndarray) -> np.ndarray:
+        """Points in ascending order: neighbouring queries read neighbouring memory."""
+        return np.argsort(points)
 
     def places(self, keys: np.ndarray) -> np.ndarray:
         """Where keys of the problem are in this order; -1 for one that is not there."""
         places = np.full(len(self.problem.y), -1)
-        places[self.order] = np.arange(len(self.order))
+        places[self._order] = np.arange(len(self._order))
         return places[keys]
 
     # ---- running sums
@@ -95,8 +103,9 @@ class Line:
             left, right = left - ((left == own) & (own >= 0)), right + (right == own)
         return left, np.minimum(right, len(self.keys))
 
-    def nearest(self, points: np.ndarray, own: np.ndarray | None) -> np.ndarray:
+    def nearest(self, queries: np.ndarray, excluded: np.ndarray | None) -> np.ndarray:
         """Sums of the values of the nearest keys, ties included: (n_queries, n_outputs + 1)."""
+        points, own = self.points(queries), None if excluded is None else self.places(excluded)
         left, right = self.neighbours(points, own)
         keys = self._padded
         to_left, to_right = points - keys[left], keys[right] - points

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 from scipy.spatial.distance import cdist
 
+from sknw._algorithms._tiles import batches, row_batch
 from sknw._kernels import LOWEST_LOG, Kernel
 
 # Queries are drawn in to this power of two times the extent of the keys, and bandwidths are held between its inverse
@@ -234,6 +235,13 @@ class Problem:
         self.hide(dt, excluded, np.inf)
         lowest = dt.min(axis=1, keepdims=True)
         return (dt <= lowest + TIED * np.abs(lowest)).astype(float)
+
+    def nearest_sums(self, queries: np.ndarray, excluded: np.ndarray | None = None) -> np.ndarray:
+        """Sums of the values of the nearest keys, ties included: (n_queries, n_outputs + 1)."""
+        sums = np.empty((len(queries), self.values.shape[1]))
+        for some in batches(len(queries), row_batch(len(self.values))):
+            sums[some] = self.nearest_rows(queries[some], None if excluded is None else excluded[some]) @ self.values
+        return sums
 
     def hide(self, rows: np.ndarray, excluded: np.ndarray | None, fill: float) -> np.ndarray:
         """Fill, in rows of shape (n_queries, n_keys), what does not count: keys without weight, and excluded ones."""

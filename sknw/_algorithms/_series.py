@@ -1,0 +1,74 @@
+"""Series: a smooth kernel between two cells, as Chebyshev polynomials of the places in them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from sknw._kernels import Kernel
+
+# Terms of a series, and the points on which its error is measured. Between these it is at most twice as large.
+TERMS = 16
+_GRID = np.linspace(-1, 1, 2 * TERMS + 1)
+
+# The largest error of a series, in units of K(0), that decides how wide a cell may be.
+_SERIES_ERROR = 6e-14
+
+# Keys are left out where log K has fallen by this.
+_DROP = 60.0
+
+
+class Series:
+    """Chebyshev series of a kernel between two cells at each distance.
+
+    K((distance + (s - r) / 2) * width) == T(r) @ matrix(distance) @ T(s) for r, s from -1 to 1, with an error below
+    error[|distance|]; T is the vector of Chebyshev polynomials, and r the place of the key.
+    """
+
+    def __init__(self, kernel: Kernel, width: float, reach: int):
+        self.reach = reach
+        # What a key weighs at most that is further away.
+        self.beyond = float(kernel(reach * width))
+        order = np.arange(TERMS)
+        nodes = np.cos(np.pi * (order + 0.5) / TERMS)
+        transform = np.cos(np.pi * order[:, None] * (order + 0.5) / TERMS) * 2 / TERMS
+        transform[0] /= 2
+        grid = polynomials(_GRID)
+        self._matrix = np.empty((reach + 1, TERMS, TERMS))
+        # The largest error, and the largest weight.
+        self.error, self.largest = np.empty(reach + 1), np.empty(reach + 1)
+        for distance in range(reach + 1):
+            known, wanted = (kernel((distance + (points - points[:, None]) / 2) * width) for points in (nodes, _GRID))
+            self._matrix[distance] = matrix = transform @ known @ transform.T
+            self.largest[distance] = wanted.max()
+            error = 2 * np.abs(grid.T @ matrix @ grid - wanted).max()
+            self.error[distance] = error + 2.0**-50 * self.largest[distance]
+
+    def matrix(self, distance):
+        matrix = self._matrix[abs(distance)]
+        return matrix if distance >= 0 else matrix.T
+
+
+@lru_cache
+def widest(kernel: Kernel) -> float:
+    """The widest cell, in bandwidths, in which a series is exact enough; zero if none is."""
+    for width in np.sqrt(2.0) ** np.arange(2, -5, -1):
+        if Series(kernel, width, 0).error[0] <= _SERIES_ERROR * kernel(0.0):
+            return float(width)
+    return 0.0
+
+
+def fallen(kernel: Kernel) -> float:
+    """How many bandwidths away keys are left out."""
+    return float(kernel.step(np.zeros(1), np.array(_DROP))[0])
+
+
+def polynomials(x):
+    """Chebyshev polynomials of x: (TERMS, n)."""
+    values = np.empty((TERMS, len(x)))
+    values[0], values[1] = 1, x
+    for k in range(2, TERMS):
+        np.multiply(2 * x, values[k - 1], out=values[k])
+        values[k] -= values[k - 2]
+    return values
