@@ -72,7 +72,7 @@ class Plane:
     @staticmethod
     def cost(problem: Problem) -> float:
         n_cells = _cells(problem)[2].prod() * (problem.y.shape[1] + 1)
-        return 5e-3 + 6e-5 * n_cells + 6e-6 * len(problem.y)
+        return 5e-3 + 3e-5 * n_cells + 6e-6 * len(problem.y)
 
     # ---- what Cells asks of its keys
 
