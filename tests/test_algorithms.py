@@ -10,7 +10,7 @@ from definition import LOG_PROFILES, predict, weights
 from problems import make_problem, mean_of
 
 from sknw import KERNELS, Kernel
-from sknw._algorithms import ALGORITHMS, Problem, _brute, _cells, _tree, build, choose
+from sknw._algorithms import ALGORITHMS, Problem, _brute, _cells, _expansions, _line, _moments, _tree, build, choose
 from sknw._pooling import attention
 
 DTYPES = [np.float64, np.float32]
@@ -96,7 +96,7 @@ def test_queries_at_any_distance_are_exact(kernel, distance):
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_features", [1, 6])
-@pytest.mark.parametrize("kernel", ["gaussian", "biweight", "exponential", "boxcar"])
+@pytest.mark.parametrize("kernel", ["gaussian", "logistic", "biweight", "exponential", "boxcar"])
 def test_tiles_and_threads_change_nothing(monkeypatch, kernel, n_features, dtype, algorithm):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(700, n_features)).astype(dtype), rng.normal(size=700)
@@ -111,6 +111,9 @@ def test_tiles_and_threads_change_nothing(monkeypatch, kernel, n_features, dtype
     for name in ("_SINGLE", "_DOUBLE"):
         monkeypatch.setattr(_brute, name, getattr(_brute, name)._replace(tile=(7, 13)))
     monkeypatch.setattr(_cells, "_TILE", 7)
+    monkeypatch.setattr(_line, "_BLOCK", 9)
+    for method in (_moments, _expansions):
+        monkeypatch.setattr(method, "_FEW_KEYS", 0)
     for name, size in {"_KEYS": 5, "_QUERIES": 3, "_LEAVES": 2, "_PAIRS": 50}.items():
         monkeypatch.setattr(_tree, name, size)
     np.testing.assert_allclose(mean_of(build(algorithm, problem), Q), want, rtol=0, atol=TOLERANCE[dtype] * 0.1)
