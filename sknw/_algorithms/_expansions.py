@@ -18,7 +18,7 @@ import numpy as np
 from sknw._algorithms._line import Line
 from sknw._algorithms._problem import Problem
 from sknw._algorithms._series import TERMS, Series, fallen, polynomials, widest
-from sknw._algorithms._tiles import batches
+from sknw._algorithms._tiles import batches, map_tiles
 
 # Cells that are further apart have no series.
 _FARTHEST = 1000
@@ -105,8 +105,11 @@ class Expansions:
     def _expand(self, cells):
         """The series of the sums in each of these cells, (n, n_columns, TERMS), and bounds on their errors, (n,)."""
         local, bound = np.zeros((len(cells), *self._moments.shape[1:])), np.zeros(len(cells))
-        for block in batches(len(cells), _CELLS):
+
+        def expand_block(block):
             local[block], bound[block] = self._expand_block(cells[block])
+
+        map_tiles(expand_block, len(cells), _CELLS, None)
         return local, bound
 
     def _expand_block(self, cells):

@@ -36,7 +36,7 @@ def map_tiles(function: Callable[[slice], object], n_queries: int, size: int, n_
     with parallel_config(backend="threading"):  # processes, joblib's default, have limits that threads have not
         n_threads = min(effective_n_jobs(n_jobs), len(tiles))
     with _libraries().limit(limits=1, user_api="blas"):
-        if n_threads == 1:
+        if n_threads <= 1:
             return [function(tile) for tile in tiles]
         with ThreadPoolExecutor(n_threads) as pool:
             return list(pool.map(function, tiles))
