@@ -37,20 +37,37 @@ _LEAVES = 16
 # Pairs of a query and a key in a piece of a tile: few enough that it stays in the cache.
 _PAIRS = 2**16
 
+# Columns of values that are better multiplied one by one.
+_FEW_COLUMNS = 4
+
+# Pairs that are summed one by one, in a batch.
+_SINGLES = 2**15
+
+# Of as many queries, one is asked for the share of pairs that are in reach. Beyond the first share all pairs are better
+# treated alike; below the second it is worth while to look for those whose kernel has to be computed.
+_ASKED = 16
+_FEW = 4
+_DENSE = 0.06
+_SPARSE = 0.35
+
 # The share of a query's kernel sum that may be left out.
 _DROPPED = 1e-10
-
-# Leaves whose weight comes this close to that of the heaviest are summed first.
-_FIRST = 1e-4
 
 # Leaves whose weight is so much smaller than that of the heaviest are not looked at more closely.
 _NEGLIGIBLE = 1e-13
 
-# The rounding error in single precision of |q|**2 + |k|**2 - 2 q.k, in relation to |q|**2 + |k|**2.
-_ROUNDING = 2.0**-20
+# The rounding error of |q|**2 + |k|**2 - 2 q.k, in relation to |q|**2 + |k|**2; and how far it may matter at most.
+_ROUNDING = {np.float32: 2.0**-19, np.float64: 2.0**-49}
+_TOLERANCE = {np.float32: 1e-1, np.float64: 1e-11}
+
+# A sum of a kernel that ends may matter less than this rounding if it is smaller.
+_BORDERLINE = 1e-2
 
 # A query with less weight in all is summed again, relative to its nearest key.
 _HARD = 1e-30
+
+# How often the range of squared distances is halved to find the one beyond which keys do not matter.
+_HALVINGS = 8
 
 # Rounding of a box's squared distance, in relation to it, stays far below this.
 _MARGIN = 1e-9
@@ -120,6 +137,21 @@ def _exact_squares(queries, keys, unit):
     return np.divide(t, unit**2, out=t)
 
 
+def _total(squares, unit):
+    """Squared distances in bandwidths from squared differences, by the arithmetic of `Problem.squares`."""
+    if unit.ndim:
+        squares *= unit**-2.0
+    total = sum(squares.T[1:], squares[:, 0])
+    return total if unit.ndim else total / unit**2
+
+
+def _dot(weights, values):
+    """Weights @ values, a column at a time: that is faster while there are few."""
+    if values.shape[1] > _FEW_COLUMNS:
+        return weights @ values
+    return np.stack([weights @ column for column in np.ascontiguousarray(values.T)], axis=1)
+
+
 @dataclass(frozen=True, eq=False)
 class Tree:
     """Tiles of neighbouring queries against leaves of neighbouring keys.
@@ -133,7 +165,7 @@ class Tree:
     name = "tree"
 
     def __post_init__(self):
-        _ = self._single_values  # preparation belongs to fit
+        _ = self._single_values, self._transposed  # preparation belongs to fit
 
     def __getstate__(self):
         return {"problem": self.problem}
@@ -211,7 +243,7 @@ class Tree:
                 tile = tile.part(~far)
                 lowest, leaves = self._lowest(tile)
                 for places in self._pieces(tile, leaves):
-                    tied = self._squares(tile, places) <= lowest * (1 + TIED)
+                    tied = _exact_squares(tile.queries, self._keys[places], self.problem.unit) <= lowest * (1 + TIED)
                     self._hide(tied, places, tile.excluded, False)
                     sums[some[~far]] += tied.astype(float) @ self._values[places]
 
@@ -239,6 +271,11 @@ class Tree:
     @cached_property
     def _keys(self) -> np.ndarray:
         return self.problem.keys[self._split_keys[0]]
+
+    @cached_property
+    def _transposed(self) -> np.ndarray:
+        """These keys, a row each feature."""
+        return np.ascontiguousarray(self._keys.T)
 
     @cached_property
     def _values(self) -> np.ndarray:
@@ -277,7 +314,7 @@ class Tree:
         """Sums and log_scale. Rows, keys and weights of what is summed are added to the entries, if there are any."""
         kernel, log_scale = self.problem.kernel, np.zeros(len(tile.queries))
         if kernel.log_ratio is None:
-            return self._add(tile, self._within(tile.boxes, kernel.support**2), entries), log_scale
+            return self._near_sums(tile, entries), log_scale
         sums, hard = self._plain_sums(tile, entries)
         if hard.any():
             if entries is not None:
@@ -295,29 +332,43 @@ class Tree:
         some = np.flatnonzero(bound > _NEGLIGIBLE * bound.max())
         gaps[some] = self._gaps(tile.boxes, some).min(axis=0)
         bound[some] = self._leaf_weight[some] * kernel.of_square(gaps[some])
-        first = bound >= _FIRST * bound.max()
-        sums = self._add(tile, np.flatnonzero(first), entries)
+        first = np.sort(some[np.argsort(bound[some])][-1 - len(some) // 8 :])
+        sums = self._single_sums(tile, first, None)
         hard = sums[:, -1] < _HARD
         if not hard.all():
             spare = _DROPPED / 3 * sums[~hard, -1].min()
-            rest = np.flatnonzero(~first & (bound > spare / len(bound)))
-            rest = rest[np.argsort(bound[rest])]
-            rest = rest[np.cumsum(bound[rest]) > spare]
-            single = np.cumsum(bound[rest] * self._single_error(tile, rest, gaps[rest])) <= spare
-            sums += self._add(tile, np.sort(rest[~single]), entries)
-            sums += self._add(tile, np.sort(rest[single]), entries, single=True)
+            leaves = np.flatnonzero(bound > spare / len(bound))
+            leaves = leaves[np.argsort(bound[leaves])]
+            leaves = np.sort(leaves[np.cumsum(bound[leaves]) > spare])
+            gaps, weight = gaps[leaves], self._leaf_weight[leaves]
+            close = gaps <= self._beyond(gaps, weight * self._single_error(tile, leaves, gaps), spare)
+            beyond = self._beyond(gaps[close], weight[close], spare)
+            sums = self._single_sums(tile, leaves[~close], entries)
+            sums += self._dense_sums(tile, leaves[close], beyond, entries)
         return sums, hard
 
     def _single_error(self, tile, leaves, gaps):
-        """A bound for the relative error of weights from squared distances that are a product in single precision."""
-        if not self.problem.kernel.squared:
-            return np.inf
+        """A bound for the relative error of weights from squared distances in single precision."""
         low, high = (corner[leaves] for corner in self._split_keys[2])
         origin = tile.boxes.middle
         reach = np.maximum(np.abs(low - origin), np.abs(high - origin)) / self.problem.unit
         radius = (tile.boxes.hull.high[0] - origin) / self.problem.unit
-        rounding = _ROUNDING * (np.square(radius).sum() + np.square(reach).sum(axis=1))
-        return np.abs(self._log_ratio(gaps, rounding)) + 8 * _ROUNDING
+        rounding = _ROUNDING[np.float32] * (np.square(radius).sum() + np.square(reach).sum(axis=1))
+        return np.abs(self._log_ratio(gaps, rounding)) + 8 * _ROUNDING[np.float32]
+
+    def _beyond(self, gaps, weight, spare):
+        """The squared distance beyond which keys in leaves of this weight sum to less than `spare`."""
+
+        def fits(t):
+            return weight @ self.problem.kernel.of_square(np.maximum(gaps, t)) <= spare
+
+        low, high = 0.0, 2 * gaps.max(initial=0.0)
+        if not fits(high):
+            return np.inf
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            low, high = (low, middle) if fits(middle) else (middle, high)
+        return high
 
     def _relative_sums(self, tile, entries):
         """Kernel sums relative to the kernel at the nearest key, and the logarithm of that."""
@@ -327,7 +378,7 @@ class Tree:
         highest = self._log_ratio(lowest, self._gaps(tile.boxes) - lowest).max(axis=0)
         with np.errstate(divide="ignore"):
             leaves = np.flatnonzero(highest + np.log(self._leaf_weight) > np.log(enough))
-        return self._add(tile, leaves, entries, lowest), self._log_ratio(np.zeros_like(lowest), lowest)[:, 0]
+        return self._exact_sums(tile, leaves, entries, lowest), self._log_ratio(np.zeros_like(lowest), lowest)[:, 0]
 
     def _far_sums(self, tile, entries):
         """Kernel sums over all keys, as the definition has them."""
@@ -347,7 +398,8 @@ class Tree:
         for _ in range(2):
             lowest = np.full((len(tile.queries), 1), np.inf)
             for places in self._pieces(tile, leaves):
-                t = self._hide(self._squares(tile, places), places, tile.excluded, np.inf)
+                t = _exact_squares(tile.queries, self._keys[places], self.problem.unit)
+                t = self._hide(t, places, tile.excluded, np.inf)
                 np.minimum(lowest, t.min(axis=1, keepdims=True), out=lowest)
             leaves = self._within(_Boxes(tile.queries, tile.queries), lowest)
         return lowest, leaves
@@ -380,41 +432,133 @@ class Tree:
         leaves = np.flatnonzero(self._gaps(boxes.hull)[0] <= reach.max())
         return leaves[(self._gaps(boxes, leaves) <= reach).any(axis=0)]
 
+    def _places(self, leaves: np.ndarray) -> np.ndarray:
+        """The places of the keys in these leaves."""
+        places = self._split_keys[1][leaves]
+        return places[places >= 0]
+
     def _pieces(self, tile: _Tile, leaves: np.ndarray) -> Iterator[np.ndarray]:
         """The places of the keys in these leaves, a piece of a tile at a time."""
-        places = self._split_keys[1][leaves]
-        places = places[places >= 0]
+        places = self._places(leaves)
         for some in batches(len(places), max(1, _PAIRS // len(tile.queries))):
             yield places[some]
 
-    def _squares(self, tile, places, single=False):
-        """Squared distances in bandwidths, exact or from a product in single precision."""
-        unit, keys = self.problem.unit, self._keys[places]
-        if single:
-            origin = tile.boxes.middle
-            left, right = (tile.queries - origin) / unit, (keys - origin) / unit
-            lengths = [np.square(points).sum(axis=1, keepdims=True) for points in (left, right)]
-            left = np.hstack([-2 * left, lengths[0], np.ones_like(lengths[0])]).astype(np.float32)
-            right = np.hstack([right, np.ones_like(lengths[1]), lengths[1]]).astype(np.float32)
-            t = left @ right.T
-            return np.maximum(t, 0, out=t)
-        return _exact_squares(tile.queries, keys, unit)
+    def _product(self, tile, places, dtype):
+        """Factors of the squared distances in bandwidths, and how much they err; or None if that may be much.
 
-    def _add(self, tile, leaves, entries, lowest=None, single=False):
-        """Sums over leaves, relative to the kernel at the squared distances `lowest`."""
+        Their coordinates are about the tile, where errors are least.
+        """
+        unit, origin = self.problem.unit, tile.boxes.middle
+        left = ((tile.queries - origin) / unit).T
+        right = self._transposed.take(places, axis=1)
+        right -= origin[:, None]
+        right /= unit[..., None]
+        lengths = [np.square(points).sum(axis=0) for points in (left, right)]
+        rounding = _ROUNDING[dtype] * (lengths[0].max() + lengths[1].max(initial=0))
+        if rounding > _TOLERANCE[dtype]:
+            return None
+        left = np.vstack([-2 * left, lengths[0], np.ones_like(lengths[0])]).T.astype(dtype, order="C")
+        return left, np.vstack([right, np.ones_like(lengths[1]), lengths[1]]).astype(dtype), rounding
+
+    def _near_sums(self, tile, entries):
+        """Sums of a kernel that ends: pairs in reach are found in single precision, and taken from differences."""
+        reach = self.problem.kernel.support**2
+        leaves = self._within(tile.boxes, reach)
+        places = self._places(leaves)
+        product = self._product(tile, places, np.float32) if len(tile.queries) > _FEW else None
+        if product is None:
+            return self._exact_sums(tile, leaves, entries)
+        left, right, rounding = product
+        asked = left[::_ASKED] @ right <= reach
+        if np.count_nonzero(asked) > _DENSE * asked.size:
+            return self._dense_sums(tile, leaves, np.inf, entries)
+        found = [np.zeros((2, 0), int)]
+        for some in batches(len(places), max(1, _PAIRS // len(left))):
+            near = left @ right[:, some] <= reach + rounding
+            row, column = np.divmod(np.flatnonzero(near), near.shape[1])
+            found.append(np.stack([row, places[some].take(column)]))
+        row, places = np.concatenate(found, axis=1)
+        return self._pair_sums(tile, row, places, entries)
+
+    def _single_sums(self, tile, leaves, entries):
+        """Sums over leaves, in single precision."""
+        places, sums = self._places(leaves), np.zeros((len(tile.queries), self._values.shape[1]))
+        product = self._product(tile, places, np.float32)
+        if product is None:
+            return self._exact_sums(tile, leaves, entries)
+        left, right, _ = product
+        for some in batches(len(places), max(1, _PAIRS // len(left))):
+            t = left @ right[:, some]
+            weights = self._hide(self.problem.kernel.of_square(np.abs(t, out=t)), places[some], tile.excluded, 0)
+            sums += _dot(weights, self._single_values.take(places[some], axis=0)) * self._scale
+            self._record(tile, places[some], weights, entries)
+        return sums
+
+    def _pair_sums(self, tile, row, places, entries):
+        """Sums over pairs of a query and a key, from differences."""
+        n_queries, problem = len(tile.queries), self.problem
+        sums = np.zeros((n_queries, self._values.shape[1]))
+        for some in batches(len(row), _SINGLES):
+            i, j = row[some], places[some]
+            squares = np.square(tile.queries.take(i, axis=0) - self._keys.take(j, axis=0))
+            weights = problem.kernel.of_square(_total(squares, problem.unit))
+            if tile.excluded is not None:
+                weights[j == self._place[tile.excluded][i]] = 0
+            values = self._values.take(j, axis=0)
+            for column in range(values.shape[1]):
+                sums[:, column] += np.bincount(i, weights * values[:, column], n_queries)
+            if entries is not None:
+                reached = weights > 0
+                entries.append((tile.rows[i[reached]], self._split_keys[0][j[reached]], weights[reached]))
+        return sums
+
+    def _dense_sums(self, tile, leaves, beyond, entries):
+        """Sums over leaves in double precision, from products if their rounding is harmless.
+
+        Pairs at more than the squared distance `beyond` may be left out.
+        """
+        kernel, places = self.problem.kernel, self._places(leaves)
+        product = self._product(tile, places, np.float64) if kernel.squared and entries is None else None
+        if product is None:
+            return self._exact_sums(tile, leaves, entries)
+        left, right, _ = product
+        asked = left[::_ASKED] @ right <= beyond
+        few = np.count_nonzero(asked) < _SPARSE * asked.size
+        sums = np.zeros((len(left), self._values.shape[1]))
+        for some in batches(len(places), max(1, _PAIRS // len(left))):
+            t = left @ right[:, some]
+            np.abs(t, out=t)
+            if few:
+                near, weights = np.flatnonzero(t <= beyond), np.zeros_like(t)
+                weights.ravel()[near] = kernel.of_square(t.ravel().take(near))
+            else:
+                weights = kernel.of_square(t)
+            self._hide(weights, places[some], tile.excluded, 0)
+            sums += _dot(weights, self._values.take(places[some], axis=0))
+        if kernel.log_ratio is None and (again := sums[:, -1] < _BORDERLINE).any():
+            tile = tile.part(again)
+            sums[again] = self._exact_sums(tile, self._within(tile.boxes, kernel.support**2), None)
+        return sums
+
+    def _exact_sums(self, tile, leaves, entries, lowest=None):
+        """Sums over leaves, from differences, relative to the kernel at the squared distances `lowest`."""
         kernel, sums = self.problem.kernel, np.zeros((len(tile.queries), self._values.shape[1]))
         for places in self._pieces(tile, leaves):
-            t = self._squares(tile, places, single)
+            t = _exact_squares(tile.queries, self._keys.take(places, axis=0), self.problem.unit)
             if lowest is None:
                 weights = self._hide(kernel.of_square(t), places, tile.excluded, 0)
             else:
                 logs = self._hide(self._log_ratio(lowest, t - lowest), places, tile.excluded, -np.inf)
                 weights = np.exp(logs, out=np.zeros_like(logs), where=logs > LOWEST_LOG)
-            sums += weights @ self._single_values[places] * self._scale if single else weights @ self._values[places]
-            if entries is not None:
-                row, column = np.nonzero(weights)
-                entries.append((tile.rows[row], self._split_keys[0][places[column]], weights[row, column]))
+            sums += _dot(weights, self._values.take(places, axis=0))
+            self._record(tile, places, weights, entries)
         return sums
+
+    def _record(self, tile, places, weights, entries):
+        """Add rows, keys and weights to the entries, if there are any."""
+        if entries is not None:
+            row, column = np.nonzero(weights)
+            entries.append((tile.rows[row], self._split_keys[0][places[column]], weights[row, column]))
 
     def _hide(self, rows, places, excluded, fill):
         """Fill, in rows of these keys, what does not count."""
