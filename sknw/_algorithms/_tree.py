@@ -22,9 +22,12 @@ from sknw._algorithms._problem import TIED, Problem
 from sknw._algorithms._tiles import batches, map_tiles, row_batch
 from sknw._kernels import LOWEST_LOG
 
-# Keys that the cost is estimated from, and the seconds that a pair of a query and a key takes.
+# Keys that the cost is estimated from, and the seconds that a pair of a query and a key takes: treated like all others,
+# looked at in single precision, and taken on its own.
 _SAMPLE = 1024
 _PAIR_COST = 3e-9
+_SCREEN_COST = 8e-10
+_SINGLE_COST = 3e-8
 
 # Features beyond which boxes hold too much empty space to tell near from far.
 _MOST_FEATURES = 6
@@ -137,10 +140,10 @@ def _exact_squares(queries, keys, unit):
     return np.divide(t, unit**2, out=t)
 
 
-def _total(squares, unit):
-    """Squared distances in bandwidths from squared differences, by the arithmetic of `Problem.squares`."""
-    if unit.ndim:
-        squares *= unit**-2.0
+def _pair_squares(queries, keys, unit):
+    """Squared distances in bandwidths of pairs, a row each, by the arithmetic of `Problem.squares`."""
+    difference = queries - keys
+    squares = difference * unit**-2.0 * difference if unit.ndim else np.square(difference, out=difference)
     total = sum(squares.T[1:], squares[:, 0])
     return total if unit.ndim else total / unit**2
 
@@ -197,10 +200,13 @@ class Tree:
         leaf = np.partition(u, 16, axis=1)[:, [16]] * (_KEYS / 16 * _SAMPLE / n_keys) ** (1 / n_features)
         near = np.maximum(u - (1 + n_features / 2) * leaf, 0)
         if kernel.log_ratio is None:
-            pair, met = _PAIR_COST, near <= kernel.support
+            met = near <= kernel.support
+            share = np.count_nonzero(u <= kernel.support) / np.count_nonzero(met)
+            pair = min(_PAIR_COST, _SCREEN_COST + _SINGLE_COST * share)
         else:
             total = 1 + kernel.of_square(np.square(u)).mean(axis=1, keepdims=True) * n_keys
-            pair, met = 3 * _PAIR_COST, n_keys * kernel.of_square(np.square(near)) > _DROPPED * total
+            pair = (2 if kernel.squared else 3) * _PAIR_COST
+            met = n_keys * kernel.of_square(np.square(near)) > _DROPPED * total
         return 3e-4 + 6e-6 * n_keys + pair * met.mean() * float(n_keys) ** 2
 
     def sums(
@@ -339,12 +345,12 @@ class Tree:
             spare = _DROPPED / 3 * sums[~hard, -1].min()
             leaves = np.flatnonzero(bound > spare / len(bound))
             leaves = leaves[np.argsort(bound[leaves])]
-            leaves = np.sort(leaves[np.cumsum(bound[leaves]) > spare])
-            gaps, weight = gaps[leaves], self._leaf_weight[leaves]
-            close = gaps <= self._beyond(gaps, weight * self._single_error(tile, leaves, gaps), spare)
-            beyond = self._beyond(gaps[close], weight[close], spare)
-            sums = self._single_sums(tile, leaves[~close], entries)
-            sums += self._dense_sums(tile, leaves[close], beyond, entries)
+            leaves = leaves[np.cumsum(bound[leaves]) > spare]
+            single = np.cumsum(bound[leaves] * self._single_error(tile, leaves, gaps[leaves])) <= spare
+            close = np.sort(leaves[~single])
+            beyond = self._beyond(gaps[close], self._leaf_weight[close], spare)
+            sums = self._single_sums(tile, np.sort(leaves[single]), entries)
+            sums += self._dense_sums(tile, close, beyond, entries)
         return sums, hard
 
     def _single_error(self, tile, leaves, gaps):
@@ -354,6 +360,8 @@ class Tree:
         reach = np.maximum(np.abs(low - origin), np.abs(high - origin)) / self.problem.unit
         radius = (tile.boxes.hull.high[0] - origin) / self.problem.unit
         rounding = _ROUNDING[np.float32] * (np.square(radius).sum() + np.square(reach).sum(axis=1))
+        # A kernel of u falls faster the shorter u is: -1 times the rounding moves a root at most as far as +3 times.
+        rounding *= 1 if self.problem.kernel.squared else 3
         return np.abs(self._log_ratio(gaps, rounding)) + 8 * _ROUNDING[np.float32]
 
     def _beyond(self, gaps, weight, spare):
@@ -500,8 +508,8 @@ class Tree:
         sums = np.zeros((n_queries, self._values.shape[1]))
         for some in batches(len(row), _SINGLES):
             i, j = row[some], places[some]
-            squares = np.square(tile.queries.take(i, axis=0) - self._keys.take(j, axis=0))
-            weights = problem.kernel.of_square(_total(squares, problem.unit))
+            t = _pair_squares(tile.queries.take(i, axis=0), self._keys.take(j, axis=0), problem.unit)
+            weights = problem.kernel.of_square(t)
             if tile.excluded is not None:
                 weights[j == self._place[tile.excluded][i]] = 0
             values = self._values.take(j, axis=0)
