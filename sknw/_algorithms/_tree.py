@@ -49,9 +49,11 @@ _SINGLES = 2**15
 # Of as many queries, one is asked for the share of pairs that are in reach. Beyond the first share all pairs are better
 # treated alike; below the second it is worth while to look for those whose kernel has to be computed.
 _ASKED = 16
-_FEW = 4
 _DENSE = 0.06
 _SPARSE = 0.35
+
+# So many queries in a tile, or fewer, are not worth a search in single precision.
+_FEW = 4
 
 # The share of a query's kernel sum that may be left out.
 _DROPPED = 1e-10
@@ -63,7 +65,7 @@ _NEGLIGIBLE = 1e-13
 _ROUNDING = {np.float32: 2.0**-19, np.float64: 2.0**-49}
 _TOLERANCE = {np.float32: 1e-1, np.float64: 1e-11}
 
-# A sum of a kernel that ends may matter less than this rounding if it is smaller.
+# Sums of a kernel that ends, to which the rounding of a product may matter, are less than this.
 _BORDERLINE = 1e-2
 
 # A query with less weight in all is summed again, relative to its nearest key.
