@@ -30,7 +30,7 @@ ALGORITHM_FLOORS = [
     ["__init__"],
     ["_brute", "_cells", "_tree"],
     ["_expansions", "_moments", "_plane", "_scans"],
-    ["_line", "_series"],
+    ["_leaves", "_line", "_series"],
     ["_problem"],
     ["_tiles"],
 ]

@@ -7,7 +7,7 @@ from definition import LOG_PROFILES, predict
 from problems import make_problem, mean_of
 
 from sknw import Kernel
-from sknw._algorithms import ALGORITHMS, Problem, _tree, build
+from sknw._algorithms import ALGORITHMS, Problem, _leaves, _tree, build
 from sknw._pooling import attention
 
 
@@ -57,7 +57,7 @@ def test_tree_meets_few_of_many_keys(monkeypatch, kernel, most):
     X = many_rows("uniform", 2)
     fitted = build("tree", make_problem(X, kernel, 0.05, y=X[:, 0]))
     tiles, met = [], []
-    tile_sums, places_of = _tree.Tree._tile_sums, _tree.Tree._places
+    tile_sums, places_of = _tree.Tree._tile_sums, _leaves.Leaves.places
 
     def counted_sums(self, tile, entries=None):
         tiles.append(tile)
@@ -68,7 +68,7 @@ def test_tree_meets_few_of_many_keys(monkeypatch, kernel, most):
         return met[-1]
 
     monkeypatch.setattr(_tree.Tree, "_tile_sums", counted_sums)
-    monkeypatch.setattr(_tree.Tree, "_places", counted_places)
+    monkeypatch.setattr(_leaves.Leaves, "places", counted_places)
     mean_of(fitted, X)
     share = sum(map(len, met)) / (len(tiles) * len(X))
     assert 0 < share < most

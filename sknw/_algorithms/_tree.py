@@ -18,6 +18,7 @@ import numpy as np
 from scipy.sparse import csr_array, vstack
 from scipy.spatial.distance import cdist
 
+from sknw._algorithms._leaves import Boxes, Leaves, split
 from sknw._algorithms._problem import TIED, Problem
 from sknw._algorithms._tiles import batches, map_tiles, row_batch
 from sknw._kernels import LOWEST_LOG
@@ -74,64 +75,20 @@ _HARD = 1e-30
 # How often the range of squared distances is halved to find the one beyond which keys do not matter.
 _HALVINGS = 8
 
-# Rounding of a box's squared distance, in relation to it, stays far below this.
-_MARGIN = 1e-9
-
-
-class _Boxes(NamedTuple):
-    """Corners of boxes: one row each."""
-
-    low: np.ndarray
-    high: np.ndarray
-
-    @property
-    def hull(self) -> _Boxes:
-        """The box around all, as the only one."""
-        return _Boxes(self.low.min(axis=0, keepdims=True), self.high.max(axis=0, keepdims=True))
-
-    @property
-    def middle(self) -> np.ndarray:
-        """The middle of the box around all."""
-        return self.low.min(axis=0) / 2 + self.high.max(axis=0) / 2
-
 
 class _Tile(NamedTuple):
     """Neighbouring queries, their rows in the result, boxes that hold them, and for each a key that does not count."""
 
     queries: np.ndarray
     rows: np.ndarray
-    boxes: _Boxes
+    boxes: Boxes
     excluded: np.ndarray | None
 
     def part(self, some: np.ndarray) -> _Tile:
         """Some of the queries, each in a box of its own."""
         queries = self.queries[some]
         excluded = None if self.excluded is None else self.excluded[some]
-        return _Tile(queries, self.rows[some], _Boxes(queries, queries), excluded)
-
-
-def _split(points: np.ndarray, unit: np.ndarray, size: int) -> tuple[np.ndarray, _Boxes]:
-    """Split points at the median of their widest feature, in units, until leaves have at most `size`.
-
-    Returns
-    -------
-    leaves : ndarray of shape (n_leaves, n_members)
-        Indices of points; -1 fills leaves up.
-    boxes : _Boxes
-    """
-    n_points = len(points)
-    n_leaves = 2 ** max(0, int(np.ceil(np.log2(n_points / size))))
-    n_fill = -n_points % n_leaves
-    points = np.concatenate([points, points[np.arange(n_fill) * n_points // max(n_fill, 1)]]).T
-    leaves = np.arange(points.shape[1])[None]
-    while len(leaves) < n_leaves:
-        blocks = points[:, leaves]
-        widest = (np.ptp(blocks, axis=2).T / unit).argmax(axis=1)
-        half = leaves.shape[1] // 2
-        halves = np.argpartition(blocks[widest, np.arange(len(leaves))], half, axis=1)
-        leaves = np.take_along_axis(leaves, halves, axis=1).reshape(-1, half)
-    blocks = points[:, leaves]
-    return np.where(leaves < n_points, leaves, -1), _Boxes(blocks.min(axis=2).T, blocks.max(axis=2).T)
+        return _Tile(queries, self.rows[some], Boxes(queries, queries), excluded)
 
 
 def _exact_squares(queries, keys, unit):
@@ -170,7 +127,7 @@ class Tree:
     name = "tree"
 
     def __post_init__(self):
-        _ = self._single_values, self._transposed  # preparation belongs to fit
+        _ = self._leaves  # preparation belongs to fit
 
     def __getstate__(self):
         return {"problem": self.problem}
@@ -251,70 +208,29 @@ class Tree:
                 tile = tile.part(~far)
                 lowest, leaves = self._lowest(tile)
                 for places in self._pieces(tile, leaves):
-                    tied = _exact_squares(tile.queries, self._keys[places], self.problem.unit) <= lowest * (1 + TIED)
-                    self._hide(tied, places, tile.excluded, False)
-                    sums[some[~far]] += tied.astype(float) @ self._values[places]
+                    tied = _exact_squares(tile.queries, self._leaves.keys[places], self.problem.unit) <= lowest * (
+                        1 + TIED
+                    )
+                    self._leaves.hide(tied, places, tile.excluded, False)
+                    sums[some[~far]] += tied.astype(float) @ self._leaves.values[places]
 
         self._map(tile_sums, queries, excluded, None)
         return sums
 
-    # ---- prepared in fit
-
     @cached_property
-    def _split_keys(self) -> tuple[np.ndarray, np.ndarray, _Boxes]:
-        """The keys that are there, in the order of leaves; the places in this order that make up a leaf; and boxes."""
-        present = np.flatnonzero(~self.problem.absent)
-        leaves, boxes = _split(self.problem.keys[present], self.problem.unit, _KEYS)
-        there = leaves >= 0
-        return present[leaves[there]], np.where(there, np.cumsum(there).reshape(leaves.shape) - 1, -1), boxes
-
-    @cached_property
-    def _place(self) -> np.ndarray:
-        """The place of each key in this order, -1 for one that is not there."""
-        order = self._split_keys[0]
-        place = np.full(len(self.problem.y), -1)
-        place[order] = np.arange(len(order))
-        return place
-
-    @cached_property
-    def _keys(self) -> np.ndarray:
-        return self.problem.keys[self._split_keys[0]]
-
-    @cached_property
-    def _transposed(self) -> np.ndarray:
-        """These keys, a row each feature."""
-        return np.ascontiguousarray(self._keys.T)
-
-    @cached_property
-    def _values(self) -> np.ndarray:
-        return self.problem.values[self._split_keys[0]]
-
-    @cached_property
-    def _scale(self) -> np.ndarray:
-        """The largest of each column of values, or 1: single precision has less range."""
-        largest = np.abs(self._values).max(axis=0)
-        return np.where(largest > 0, largest, 1.0)
-
-    @cached_property
-    def _single_values(self) -> np.ndarray:
-        return (self._values / self._scale).astype(np.float32)
-
-    @cached_property
-    def _leaf_weight(self) -> np.ndarray:
-        """The total weight of the keys in each leaf."""
-        leaves = self._split_keys[1]
-        return np.where(leaves >= 0, self._values[leaves, -1], 0).sum(axis=1)
+    def _leaves(self) -> Leaves:
+        return Leaves(self.problem, _KEYS)
 
     # ---- tiles of queries
 
     def _map(self, function: Callable, queries, excluded, n_jobs) -> list:
         """[function(numbers of queries, tile) for each tile]."""
-        leaves, boxes = _split(queries, self.problem.unit, _QUERIES)
+        leaves, boxes = split(queries, self.problem.unit, _QUERIES)
 
         def of_leaves(some):
             numbers = leaves[some][leaves[some] >= 0]
             rows, own = np.arange(len(numbers)), None if excluded is None else excluded[numbers]
-            return function(numbers, _Tile(queries[numbers], rows, _Boxes(boxes.low[some], boxes.high[some]), own))
+            return function(numbers, _Tile(queries[numbers], rows, Boxes(boxes.low[some], boxes.high[some]), own))
 
         return map_tiles(of_leaves, len(leaves), _LEAVES, n_jobs)
 
@@ -335,11 +251,11 @@ class Tree:
 
     def _plain_sums(self, tile, entries):
         """Kernel sums, and which of them are too small to be trusted."""
-        kernel, gaps = self.problem.kernel, self._gaps(tile.boxes.hull)[0]
-        bound = self._leaf_weight * kernel.of_square(gaps.copy())
+        kernel, gaps = self.problem.kernel, self._leaves.gaps(tile.boxes.hull)[0]
+        bound = self._leaves.weight * kernel.of_square(gaps.copy())
         some = np.flatnonzero(bound > _NEGLIGIBLE * bound.max())
-        gaps[some] = self._gaps(tile.boxes, some).min(axis=0)
-        bound[some] = self._leaf_weight[some] * kernel.of_square(gaps[some])
+        gaps[some] = self._leaves.gaps(tile.boxes, some).min(axis=0)
+        bound[some] = self._leaves.weight[some] * kernel.of_square(gaps[some])
         first = np.sort(some[np.argsort(bound[some])][-1 - len(some) // 8 :])
         sums = self._single_sums(tile, first, None)
         hard = sums[:, -1] < _HARD
@@ -350,14 +266,14 @@ class Tree:
             leaves = leaves[np.cumsum(bound[leaves]) > spare]
             single = np.cumsum(bound[leaves] * self._single_error(tile, leaves, gaps[leaves])) <= spare
             close = np.sort(leaves[~single])
-            beyond = self._beyond(gaps[close], self._leaf_weight[close], spare)
+            beyond = self._beyond(gaps[close], self._leaves.weight[close], spare)
             sums = self._single_sums(tile, np.sort(leaves[single]), entries)
             sums += self._dense_sums(tile, close, beyond, entries)
         return sums, hard
 
     def _single_error(self, tile, leaves, gaps):
         """A bound for the relative error of weights from squared distances in single precision."""
-        low, high = (corner[leaves] for corner in self._split_keys[2])
+        low, high = (corner[leaves] for corner in self._leaves.boxes)
         origin = tile.boxes.middle
         reach = np.maximum(np.abs(low - origin), np.abs(high - origin)) / self.problem.unit
         radius = (tile.boxes.hull.high[0] - origin) / self.problem.unit
@@ -384,15 +300,15 @@ class Tree:
         """Kernel sums relative to the kernel at the nearest key, and the logarithm of that."""
         lowest, _ = self._lowest(tile)
         lowest[lowest == np.inf] = 0
-        enough = _DROPPED * self._values[:, -1].min() / len(self._leaf_weight)
-        highest = self._log_ratio(lowest, self._gaps(tile.boxes) - lowest).max(axis=0)
+        enough = _DROPPED * self._leaves.values[:, -1].min() / len(self._leaves.weight)
+        highest = self._log_ratio(lowest, self._leaves.gaps(tile.boxes) - lowest).max(axis=0)
         with np.errstate(divide="ignore"):
-            leaves = np.flatnonzero(highest + np.log(self._leaf_weight) > np.log(enough))
+            leaves = np.flatnonzero(highest + np.log(self._leaves.weight) > np.log(enough))
         return self._exact_sums(tile, leaves, entries, lowest), self._log_ratio(np.zeros_like(lowest), lowest)[:, 0]
 
     def _far_sums(self, tile, entries):
         """Kernel sums over all keys, as the definition has them."""
-        sums, log_scale = np.empty((len(tile.queries), self._values.shape[1])), np.empty(len(tile.queries))
+        sums, log_scale = np.empty((len(tile.queries), self._leaves.values.shape[1])), np.empty(len(tile.queries))
         for some in batches(len(sums), row_batch(len(self.problem.y))):
             excluded = None if tile.excluded is None else tile.excluded[some]
             rows, log_scale[some] = self.problem.rows(tile.queries[some], excluded)
@@ -404,14 +320,14 @@ class Tree:
 
     def _lowest(self, tile: _Tile) -> tuple[np.ndarray, np.ndarray]:
         """The squared distance to the nearest key, (n_queries, 1), and the leaves that may come as near."""
-        leaves = np.sort(np.argsort(self._gaps(tile.boxes.hull)[0])[:4])
+        leaves = np.sort(np.argsort(self._leaves.gaps(tile.boxes.hull)[0])[:4])
         for _ in range(2):
             lowest = np.full((len(tile.queries), 1), np.inf)
             for places in self._pieces(tile, leaves):
-                t = _exact_squares(tile.queries, self._keys[places], self.problem.unit)
-                t = self._hide(t, places, tile.excluded, np.inf)
+                t = _exact_squares(tile.queries, self._leaves.keys[places], self.problem.unit)
+                t = self._leaves.hide(t, places, tile.excluded, np.inf)
                 np.minimum(lowest, t.min(axis=1, keepdims=True), out=lowest)
-            leaves = self._within(_Boxes(tile.queries, tile.queries), lowest)
+            leaves = self._leaves.within(Boxes(tile.queries, tile.queries), lowest)
         return lowest, leaves
 
     def _log_ratio(self, t0, dt):
@@ -425,31 +341,9 @@ class Tree:
 
     # ---- leaves of keys
 
-    def _gaps(self, boxes: _Boxes, leaves=slice(None)) -> np.ndarray:
-        """Squared distances in bandwidths from boxes to leaves: (n_boxes, n_leaves)."""
-        keys = self._split_keys[2]
-        unit = np.broadcast_to(self.problem.unit, keys.low.shape[1:])
-        total = np.zeros((len(boxes.low), len(keys.low[leaves])))
-        for feature in range(len(unit)):
-            low, high = boxes.low[:, feature, None], boxes.high[:, feature, None]
-            gap = np.maximum(keys.low[leaves, feature] - high, low - keys.high[leaves, feature])
-            total += np.square(np.maximum(gap, 0, out=gap) / unit[feature])
-        return total
-
-    def _within(self, boxes: _Boxes, reach: float | np.ndarray) -> np.ndarray:
-        """The leaves whose squared distance from one of the boxes is at most `reach`, of shape (n_boxes, 1) or one."""
-        reach = np.asarray(reach) * (1 + _MARGIN)
-        leaves = np.flatnonzero(self._gaps(boxes.hull)[0] <= reach.max())
-        return leaves[(self._gaps(boxes, leaves) <= reach).any(axis=0)]
-
-    def _places(self, leaves: np.ndarray) -> np.ndarray:
-        """The places of the keys in these leaves."""
-        places = self._split_keys[1][leaves]
-        return places[places >= 0]
-
     def _pieces(self, tile: _Tile, leaves: np.ndarray) -> Iterator[np.ndarray]:
         """The places of the keys in these leaves, a piece of a tile at a time."""
-        places = self._places(leaves)
+        places = self._leaves.places(leaves)
         for some in batches(len(places), max(1, _PAIRS // len(tile.queries))):
             yield places[some]
 
@@ -460,7 +354,7 @@ class Tree:
         """
         unit, origin = self.problem.unit, tile.boxes.middle
         left = ((tile.queries - origin) / unit).T
-        right = self._transposed.take(places, axis=1)
+        right = self._leaves.transposed.take(places, axis=1)
         right -= origin[:, None]
         right /= unit[..., None]
         lengths = [np.square(points).sum(axis=0) for points in (left, right)]
@@ -473,8 +367,8 @@ class Tree:
     def _near_sums(self, tile, entries):
         """Sums of a kernel that ends: pairs in reach are found in single precision, and taken from differences."""
         reach = self.problem.kernel.support**2
-        leaves = self._within(tile.boxes, reach)
-        places = self._places(leaves)
+        leaves = self._leaves.within(tile.boxes, reach)
+        places = self._leaves.places(leaves)
         product = self._product(tile, places, np.float32) if len(tile.queries) > _FEW else None
         if product is None:
             return self._exact_sums(tile, leaves, entries)
@@ -492,34 +386,34 @@ class Tree:
 
     def _single_sums(self, tile, leaves, entries):
         """Sums over leaves, in single precision."""
-        places, sums = self._places(leaves), np.zeros((len(tile.queries), self._values.shape[1]))
+        places, sums = self._leaves.places(leaves), np.zeros((len(tile.queries), self._leaves.values.shape[1]))
         product = self._product(tile, places, np.float32)
         if product is None:
             return self._exact_sums(tile, leaves, entries)
         left, right, _ = product
         for some in batches(len(places), max(1, _PAIRS // len(left))):
             t = left @ right[:, some]
-            weights = self._hide(self.problem.kernel.of_square(np.abs(t, out=t)), places[some], tile.excluded, 0)
-            sums += _dot(weights, self._single_values.take(places[some], axis=0)) * self._scale
+            weights = self._leaves.hide(self.problem.kernel.of_square(np.abs(t, out=t)), places[some], tile.excluded, 0)
+            sums += _dot(weights, self._leaves.single_values.take(places[some], axis=0)) * self._leaves.scale
             self._record(tile, places[some], weights, entries)
         return sums
 
     def _pair_sums(self, tile, row, places, entries):
         """Sums over pairs of a query and a key, from differences."""
         n_queries, problem = len(tile.queries), self.problem
-        sums = np.zeros((n_queries, self._values.shape[1]))
+        sums = np.zeros((n_queries, self._leaves.values.shape[1]))
         for some in batches(len(row), _SINGLES):
             i, j = row[some], places[some]
-            t = _pair_squares(tile.queries.take(i, axis=0), self._keys.take(j, axis=0), problem.unit)
+            t = _pair_squares(tile.queries.take(i, axis=0), self._leaves.keys.take(j, axis=0), problem.unit)
             weights = problem.kernel.of_square(t)
             if tile.excluded is not None:
-                weights[j == self._place[tile.excluded][i]] = 0
-            values = self._values.take(j, axis=0)
+                weights[j == self._leaves.place[tile.excluded][i]] = 0
+            values = self._leaves.values.take(j, axis=0)
             for column in range(values.shape[1]):
                 sums[:, column] += np.bincount(i, weights * values[:, column], n_queries)
             if entries is not None:
                 reached = weights > 0
-                entries.append((tile.rows[i[reached]], self._split_keys[0][j[reached]], weights[reached]))
+                entries.append((tile.rows[i[reached]], self._leaves.order[j[reached]], weights[reached]))
         return sums
 
     def _dense_sums(self, tile, leaves, beyond, entries):
@@ -527,14 +421,14 @@ class Tree:
 
         Pairs at more than the squared distance `beyond` may be left out.
         """
-        kernel, places = self.problem.kernel, self._places(leaves)
+        kernel, places = self.problem.kernel, self._leaves.places(leaves)
         product = self._product(tile, places, np.float64) if kernel.squared and entries is None else None
         if product is None:
             return self._exact_sums(tile, leaves, entries)
         left, right, _ = product
         asked = left[::_ASKED] @ right <= beyond
         few = np.count_nonzero(asked) < _SPARSE * asked.size
-        sums = np.zeros((len(left), self._values.shape[1]))
+        sums = np.zeros((len(left), self._leaves.values.shape[1]))
         for some in batches(len(places), max(1, _PAIRS // len(left))):
             t = left @ right[:, some]
             np.abs(t, out=t)
@@ -543,24 +437,24 @@ class Tree:
                 weights.ravel()[near] = kernel.of_square(t.ravel().take(near))
             else:
                 weights = kernel.of_square(t)
-            self._hide(weights, places[some], tile.excluded, 0)
-            sums += _dot(weights, self._values.take(places[some], axis=0))
+            self._leaves.hide(weights, places[some], tile.excluded, 0)
+            sums += _dot(weights, self._leaves.values.take(places[some], axis=0))
         if kernel.log_ratio is None and (again := sums[:, -1] < _BORDERLINE).any():
             tile = tile.part(again)
-            sums[again] = self._exact_sums(tile, self._within(tile.boxes, kernel.support**2), None)
+            sums[again] = self._exact_sums(tile, self._leaves.within(tile.boxes, kernel.support**2), None)
         return sums
 
     def _exact_sums(self, tile, leaves, entries, lowest=None):
         """Sums over leaves, from differences, relative to the kernel at the squared distances `lowest`."""
-        kernel, sums = self.problem.kernel, np.zeros((len(tile.queries), self._values.shape[1]))
+        kernel, sums = self.problem.kernel, np.zeros((len(tile.queries), self._leaves.values.shape[1]))
         for places in self._pieces(tile, leaves):
-            t = _exact_squares(tile.queries, self._keys.take(places, axis=0), self.problem.unit)
+            t = _exact_squares(tile.queries, self._leaves.keys.take(places, axis=0), self.problem.unit)
             if lowest is None:
-                weights = self._hide(kernel.of_square(t), places, tile.excluded, 0)
+                weights = self._leaves.hide(kernel.of_square(t), places, tile.excluded, 0)
             else:
-                logs = self._hide(self._log_ratio(lowest, t - lowest), places, tile.excluded, -np.inf)
+                logs = self._leaves.hide(self._log_ratio(lowest, t - lowest), places, tile.excluded, -np.inf)
                 weights = np.exp(logs, out=np.zeros_like(logs), where=logs > LOWEST_LOG)
-            sums += _dot(weights, self._values.take(places, axis=0))
+            sums += _dot(weights, self._leaves.values.take(places, axis=0))
             self._record(tile, places, weights, entries)
         return sums
 
@@ -568,13 +462,4 @@ class Tree:
         """Add rows, keys and weights to the entries, if there are any."""
         if entries is not None:
             row, column = np.nonzero(weights)
-            entries.append((tile.rows[row], self._split_keys[0][places[column]], weights[row, column]))
-
-    def _hide(self, rows, places, excluded, fill):
-        """Fill, in rows of these keys, what does not count."""
-        if excluded is not None:
-            own = self._place[excluded]
-            column = np.minimum(np.searchsorted(places, own), len(places) - 1)
-            found = np.flatnonzero(places[column] == own)
-            rows[found, column[found]] = fill
-        return rows
+            entries.append((tile.rows[row], self._leaves.order[places[column]], weights[row, column]))

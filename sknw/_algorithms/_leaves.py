@@ -1,0 +1,117 @@
+"""Leaves: few neighbouring keys each, and the boxes around them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sknw._algorithms._problem import Problem
+
+# Rounding of a box's squared distance, in relation to it, stays far below this.
+_MARGIN = 1e-9
+
+
+class Boxes(NamedTuple):
+    """Corners of boxes: one row each."""
+
+    low: np.ndarray
+    high: np.ndarray
+
+    @property
+    def hull(self) -> Boxes:
+        """The box around all, as the only one."""
+        return Boxes(self.low.min(axis=0, keepdims=True), self.high.max(axis=0, keepdims=True))
+
+    @property
+    def middle(self) -> np.ndarray:
+        """The middle of the box around all."""
+        return self.low.min(axis=0) / 2 + self.high.max(axis=0) / 2
+
+
+def split(points: np.ndarray, unit: np.ndarray, size: int) -> tuple[np.ndarray, Boxes]:
+    """Split points at the median of their widest feature, in units, until leaves have at most `size`.
+
+    Returns
+    -------
+    leaves : ndarray of shape (n_leaves, n_members)
+        Indices of points; -1 fills leaves up.
+    boxes : Boxes
+    """
+    n_points = len(points)
+    n_leaves = 2 ** max(0, int(np.ceil(np.log2(n_points / size))))
+    n_fill = -n_points % n_leaves
+    points = np.concatenate([points, points[np.arange(n_fill) * n_points // max(n_fill, 1)]]).T
+    leaves = np.arange(points.shape[1])[None]
+    while len(leaves) < n_leaves:
+        blocks = points[:, leaves]
+        widest = (np.ptp(blocks, axis=2).T / unit).argmax(axis=1)
+        half = leaves.shape[1] // 2
+        halves = np.argpartition(blocks[widest, np.arange(len(leaves))], half, axis=1)
+        leaves = np.take_along_axis(leaves, halves, axis=1).reshape(-1, half)
+    blocks = points[:, leaves]
+    return np.where(leaves < n_points, leaves, -1), Boxes(blocks.min(axis=2).T, blocks.max(axis=2).T)
+
+
+class Leaves:
+    """The keys that are there, in the order of leaves.
+
+    Parameters
+    ----------
+    problem : Problem
+    size : int
+        How many keys a leaf has at most.
+    """
+
+    def __init__(self, problem: Problem, size: int):
+        self._unit = problem.unit
+        present = np.flatnonzero(~problem.absent)
+        leaves, self.boxes = split(problem.keys[present], self._unit, size)
+        there = leaves >= 0
+        # The keys in this order; and the places in it that make up a leaf, filled up with -1.
+        self.order = present[leaves[there]]
+        self._members = np.where(there, np.cumsum(there).reshape(leaves.shape) - 1, -1)
+        # The place of each key in this order, -1 for one that is not there.
+        self.place = np.full(len(problem.y), -1)
+        self.place[self.order] = np.arange(len(self.order))
+        self.keys: np.ndarray = problem.keys[self.order]
+        # The same, a row each feature.
+        self.transposed = np.ascontiguousarray(self.keys.T)
+        self.values: np.ndarray = problem.values[self.order]
+        # The largest of each column of values, or 1: single precision has less range.
+        largest = np.abs(self.values).max(axis=0)
+        self.scale = np.where(largest > 0, largest, 1.0)
+        self.single_values = (self.values / self.scale).astype(np.float32)
+        # The total weight of the keys in each leaf.
+        self.weight = np.where(self._members >= 0, self.values[self._members, -1], 0).sum(axis=1)
+
+    def gaps(self, boxes: Boxes, leaves=slice(None)) -> np.ndarray:
+        """Squared distances in bandwidths from boxes to leaves: (n_boxes, n_leaves)."""
+        keys = self.boxes
+        unit = np.broadcast_to(self._unit, keys.low.shape[1:])
+        total = np.zeros((len(boxes.low), len(keys.low[leaves])))
+        for feature in range(len(unit)):
+            low, high = boxes.low[:, feature, None], boxes.high[:, feature, None]
+            gap = np.maximum(keys.low[leaves, feature] - high, low - keys.high[leaves, feature])
+            total += np.square(np.maximum(gap, 0, out=gap) / unit[feature])
+        return total
+
+    def within(self, boxes: Boxes, reach: float | np.ndarray) -> np.ndarray:
+        """The leaves whose squared distance from one of the boxes is at most `reach`, of shape (n_boxes, 1) or one."""
+        reach = np.asarray(reach) * (1 + _MARGIN)
+        leaves = np.flatnonzero(self.gaps(boxes.hull)[0] <= reach.max())
+        return leaves[(self.gaps(boxes, leaves) <= reach).any(axis=0)]
+
+    def places(self, leaves: np.ndarray) -> np.ndarray:
+        """The places of the keys in these leaves."""
+        places = self._members[leaves]
+        return places[places >= 0]
+
+    def hide(self, rows: np.ndarray, places: np.ndarray, excluded: np.ndarray | None, fill: float) -> np.ndarray:
+        """Fill, in rows of these keys, what does not count."""
+        if excluded is not None:
+            own = self.place[excluded]
+            column = np.minimum(np.searchsorted(places, own), len(places) - 1)
+            found = np.flatnonzero(places[column] == own)
+            rows[found, column[found]] = fill
+        return rows
