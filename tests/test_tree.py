@@ -57,6 +57,7 @@ def test_tree_meets_few_of_many_keys(monkeypatch, kernel, most):
     X = many_rows("uniform", 2)
     fitted = build("tree", make_problem(X, kernel, 0.05, y=X[:, 0]))
     tiles, met = [], []
+    monkeypatch.setattr(_tree, "_LEAVES", 16)  # tiles that are small beside so few rows
     tile_sums, places_of = _tree.Tree._tile_sums, _leaves.Leaves.places
 
     def counted_sums(self, tile, entries=None):

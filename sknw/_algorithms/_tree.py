@@ -36,10 +36,10 @@ _MOST_FEATURES = 6
 # Keys in a leaf, queries in a leaf, and leaves of queries in a tile, at most.
 _KEYS = 32
 _QUERIES = 8
-_LEAVES = 16
+_LEAVES = 64
 
 # Pairs of a query and a key in a piece of a tile: few enough that it stays in the cache.
-_PAIRS = 2**16
+_PAIRS = 2**17
 
 # Columns of values that are better multiplied one by one.
 _FEW_COLUMNS = 4
