@@ -93,6 +93,14 @@ class Kernel:
         """K as a function of t = u * u. May overwrite t."""
         return self.profile(t if self.squared else np.sqrt(t, out=t))
 
+    @property
+    def is_product(self) -> bool:
+        """Whether K(|(a, b)|) = K(a) K(b), as for the Gaussian alone: log K is then a multiple of u * u."""
+        if self.log_ratio is None:
+            return False
+        logs = self.log_ratio(np.zeros(3), np.array([1.0, 2.0, 3.0]))
+        return bool(abs(logs[0] + logs[1] - logs[2]) < 1e-12 and logs[0] < 0)
+
     def step(self, u: np.ndarray, drop: np.ndarray) -> np.ndarray:
         """How far beyond u log K has fallen by `drop`, a little more than needed; inf where it never has.
 

@@ -7,7 +7,7 @@ from definition import LOG_PROFILES, predict
 from problems import make_problem, mean_of
 
 from sknw import KERNELS, Kernel
-from sknw._algorithms import ALGORITHMS, _plane, _series, build
+from sknw._algorithms import ALGORITHMS, _series, build
 from sknw._pooling import pool
 
 SERVED = [name for name in LOG_PROFILES if name != "cosine"]
@@ -76,7 +76,6 @@ def test_two_features_in_too_many_cells_are_left_to_others():
     X = np.random.default_rng(0).normal(size=(300, 2))
     assert "reaches across few cells" in ALGORITHMS["cells"].refuses(make_problem(X, "gaussian", 1e-3))
     assert "product over features" in ALGORITHMS["cells"].refuses(make_problem(X, "logistic", 1.0))
-    assert not _plane._is_product(KERNELS["exponential"])
 
 
 @pytest.mark.parametrize("kernel", ["gaussian", "logistic", "sigmoid", "cauchy"])

@@ -28,7 +28,7 @@ ALONE = ["_displays", "datasets"]  # import no other room, and only the top impo
 # The same within the algorithms, whose rooms know none beside them.
 ALGORITHM_FLOORS = [
     ["__init__"],
-    ["_brute", "_cells", "_tree"],
+    ["_brute", "_cells", "_path", "_tree"],
     ["_expansions", "_moments", "_plane", "_scans"],
     ["_leaves", "_line", "_series"],
     ["_problem"],

@@ -116,6 +116,10 @@ def test_positive_definite(name):
     assert KERNELS[name].positive_definite == (lowest > -1e-10)
 
 
+def test_the_gaussian_alone_is_a_product():
+    assert [name for name in NAMES if KERNELS[name].is_product] == ["gaussian"]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_squared_profile_is_smooth_at_zero(name):
     # K(sqrt(t)) has a bounded slope, so that a rounding error in t stays one in K.

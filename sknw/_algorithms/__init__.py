@@ -8,6 +8,7 @@ import logging
 
 from sknw._algorithms._brute import Brute
 from sknw._algorithms._cells import Cells
+from sknw._algorithms._path import path_sums
 from sknw._algorithms._problem import Problem
 from sknw._algorithms._tiles import batches, map_tiles, row_batch
 from sknw._algorithms._tree import Tree
@@ -48,4 +49,4 @@ def build(name: str, problem: Problem) -> Algorithm:
     return algorithm(problem)
 
 
-__all__ = ["ALGORITHMS", "Algorithm", "Problem", "batches", "build", "choose", "map_tiles", "row_batch"]
+__all__ = ["ALGORITHMS", "Algorithm", "Problem", "batches", "build", "choose", "map_tiles", "path_sums", "row_batch"]

@@ -32,10 +32,9 @@ class Line:
 
     def __init__(self, problem: Problem):
         self.problem = problem
-        keys = np.where(problem.absent, np.inf, problem.keys[:, 0])
-        self._order = np.argsort(keys)[: np.count_nonzero(~problem.absent)]
+        self._order = problem.ascending
         # Two more keys: one behind all, and one before all, at the place -1.
-        self._padded = np.append(keys.take(self._order), [np.inf, -np.inf])
+        self._padded = np.append(problem.keys[:, 0].take(self._order), [np.inf, -np.inf])
         self.keys = self._padded[:-2]
         self.values: np.ndarray = problem.values.take(self._order, axis=0)
         self.weight = self.values[:, -1].sum()

@@ -65,7 +65,7 @@ class Plane:
     @staticmethod
     def serves(problem: Problem) -> bool:
         kernel = problem.kernel
-        if kernel.log_ratio is None or not kernel.squared or not _is_product(kernel) or widest(kernel) == 0:
+        if not kernel.is_product or not kernel.squared or widest(kernel) == 0:
             return False
         return _cells(problem)[2].prod() * (problem.y.shape[1] + 1) <= _MOST_CELLS
 
@@ -189,13 +189,6 @@ class Plane:
         logs = log_ratio(np.full(1, lowest), t - lowest)
         weights = np.exp(logs, out=np.zeros_like(logs), where=logs > LOWEST_LOG)
         return weights @ problem.values[keys], log_ratio(np.zeros(1), np.full(1, lowest))[0]
-
-
-def _is_product(kernel):
-    """Whether K(|(a, b)|) = K(a) K(b)."""
-    zero, t = np.zeros(3), np.array([1.0, 2.0, 3.0])
-    logs = kernel.log_ratio(zero, t)
-    return abs(logs[0] + logs[1] - logs[2]) < 1e-12 and logs[0] < 0
 
 
 def _cells(problem):

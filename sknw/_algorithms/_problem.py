@@ -6,7 +6,7 @@ Units end here: algorithms see u * u, the squared distance in bandwidths, and va
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -22,6 +22,10 @@ _FARTHEST = 230
 
 # Squared distances that differ by less, in relation to the least, differ by rounding: their keys are equally near.
 TIED = 1e-13
+
+
+_OF_VALUES = ("weight", "absent", "repetitions", "low", "high", "offset", "variances", "values")
+_OF_KEYS = ("keys", "_features", "_exponent", "extent", "ascending")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +58,23 @@ class Problem:
     def __getstate__(self):
         return {item.name: getattr(self, item.name) for item in fields(self)}
 
-    # ---- values
+    def at(self, bandwidth: float | np.ndarray) -> Problem:
+        """The same problem at another bandwidth. What does not depend on it is not computed again."""
+        other = replace(self, bandwidth=bandwidth)
+        shared = list(_OF_VALUES)
+        if self.metric == "euclidean" and (other._features == self._features).all():
+            # The unit of `keys` depends on whether one bandwidth is given, or several.
+            shared += _OF_KEYS if other._bandwidth.ndim == self._bandwidth.ndim else []
+        for name in shared:
+            other.__dict__[name] = getattr(self, name)
+        return other
+
+    def part(self, rows: np.ndarray) -> Problem:
+        """The problem of these training rows alone."""
+        X = self.X[np.ix_(rows, rows)] if self.metric == "precomputed" else self.X[rows]
+        return replace(self, X=X, y=self.y[rows], sample_weight=self.sample_weight[rows])
+
+    # ---- values, which no bandwidth changes (_OF_VALUES names them)
 
     @cached_property
     def weight(self) -> np.ndarray:
@@ -95,6 +115,12 @@ class Problem:
         return self.low / 2 + self.high / 2
 
     @cached_property
+    def variances(self) -> np.ndarray:
+        """The weighted variance of each output."""
+        spread = np.square(self.y - np.average(self.y, axis=0, weights=self.sample_weight))
+        return np.average(spread, axis=0, weights=self.sample_weight)
+
+    @cached_property
     def values(self) -> np.ndarray:
         """[weight * (y - offset), weight]: (n_keys, n_outputs + 1)."""
         values = np.empty((len(self.y), self.y.shape[1] + 1))
@@ -102,7 +128,7 @@ class Problem:
         values[:, -1] = 1
         return np.multiply(values, self.weight[:, None], out=values)
 
-    # ---- distances
+    # ---- distances (_OF_KEYS names what no common factor of the bandwidths changes)
 
     @cached_property
     def keys(self) -> np.ndarray:
@@ -141,6 +167,12 @@ class Problem:
         """What lies between the lowest and the highest key of each feature that matters."""
         keys = self._present(self.keys).T
         return keys.max(axis=1) - keys.min(axis=1)
+
+    @cached_property
+    def ascending(self) -> np.ndarray:
+        """The keys that are there, by the first feature that matters, in ascending order."""
+        first = np.where(self.absent, np.inf, self.keys[:, 0])
+        return np.argsort(first)[: np.count_nonzero(~self.absent)]
 
     def scale(self, X: np.ndarray) -> np.ndarray:
         """Queries or keys as `squares` takes them, in float64."""
