@@ -7,21 +7,33 @@ influence.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from sklearn.utils import Bunch
+from sklearn.utils import Bunch, check_random_state
 
-from sknw._algorithms import Problem, batches, build, row_batch
-from sknw._leave_one_out import squared_error
+from sknw._algorithms import ALGORITHMS, Problem, batches, build, row_batch
+from sknw._leave_one_out import CRITERIA, leave_one_out, leave_one_out_path
 
-# Multiples of the spreads that are tried before the best is refined: six decades, so that neither a function that
-# oscillates a thousand times over the data nor one that they say nothing about is out of range.
-_LADDER = np.logspace(-4, 2, 31)
+# Multiples of the spreads that are tried before the best are refined: six decades, so that neither a function that
+# oscillates a thousand times over the data nor one that they say nothing about is out of range. Each is the one before
+# times the root of two, for which a Gaussian is a square (see `_algorithms/_path.py`).
+_LADDER = 100 * 2.0 ** (np.arange(-40, 1) / 2)
+
+# Basins of the criterion that are refined, the lowest first.
+_BASINS = 4
 
 # Scores this close are equal: the difference is rounding.
 _EQUAL = 1e-12
+
+# Beyond this many rows, a search is made on a sample of them, and its outcome refined with the errors of a sample among
+# all rows, as many as this, or fewer, for there to be no more pairs of rows than that.
+_MOST_ROWS = 2000
+_MOST_PAIRS = 5e8
+
+# Where a bandwidth takes n log n, the errors of a sample among all rows are enough throughout.
+_MOST_ROWS_IN_CELLS = 20_000
 
 
 class BandwidthSearch(Bunch):
@@ -59,81 +71,228 @@ def _n_rows(problem: Problem) -> float:
     return weight.sum() ** 2 / np.square(weight).sum()
 
 
-def _scott(problem, unit, error):
+def _scott(problem, unit, settings):
     n_features = np.isfinite(unit).sum()
     return unit * _n_rows(problem) ** (-1 / (n_features + 4)), None
 
 
-def _silverman(problem, unit, error):
+def _silverman(problem, unit, settings):
     n_features = np.isfinite(unit).sum()
     return unit * (_n_rows(problem) * (n_features + 2) / 4) ** (-1 / (n_features + 4)), None
 
 
-def _loo(problem, unit, error):
-    if np.isinf(unit).all():
-        return unit, _report(unit[None], np.array([np.nan]), 0, "flat", "No feature varies: every fit is the mean.")
-    tried = {multiple: error(unit * multiple) for multiple in _LADDER}
-    best = _lowest(tried)
-    around = np.searchsorted(_LADDER, best) + np.array([-1, 1])
-    low, high = np.log(_LADDER[np.clip(around, 0, len(_LADDER) - 1)])
+class _Settings(NamedTuple):
+    """How scores are computed."""
 
-    def refine(log_multiple):
-        multiple = np.exp(log_multiple)
-        tried[multiple] = error(unit * multiple)
-        return tried[multiple]
+    algorithm: str
+    fallback: str
+    n_jobs: int | None
+    random_state: int | np.random.RandomState | None
 
-    minimize_scalar(refine, bounds=(low, high), method="bounded", options={"xatol": 1e-4})
-    best = _lowest(tried)
-    multiples = np.array(sorted(tried))
-    scores = np.array([tried[multiple] for multiple in multiples])
-    return unit * best, _report(
-        np.multiply.outer(multiples, unit), scores, int(np.searchsorted(multiples, best)), *_verdict(best, scores)
+
+class _Trials:
+    """Multiples of a unit that have been tried, and their scores.
+
+    Parameters
+    ----------
+    problem : Problem
+    unit : ndarray of shape (n_features,), or (1,) for a metric other than the Euclidean
+    criterion : str
+    settings : _Settings
+    rows : ndarray of shape (n_rows,)
+        The training rows whose errors count.
+    """
+
+    def __init__(self, problem: Problem, unit: np.ndarray, criterion: str, settings: _Settings, rows: np.ndarray):
+        self._unit, self._criterion, self._settings, self.rows = unit, CRITERIA[criterion], settings, rows
+        self._problem = problem.at(_as_bandwidth(problem, unit))
+        self.scores: dict[float, float] = {}
+
+    def try_all(self, multiples: np.ndarray) -> None:
+        """Compute the criterion at these multiples, in ascending order."""
+        if not self._by_path():
+            for multiple in multiples:
+                self.try_one(multiple)
+            return
+        largest = self._problem.at(_as_bandwidth(self._problem, self._unit * multiples[-1]))
+        path = leave_one_out_path(largest, multiples[-1] / multiples[::-1], self.rows, self._settings.n_jobs)
+        for multiple, left_out in zip(multiples[::-1], path, strict=True):
+            self.scores[multiple] = self._criterion(self._problem, left_out)
+
+    def try_one(self, multiple: float) -> float:
+        """Compute the criterion at a multiple."""
+        algorithm, fallback, n_jobs, _ = self._settings
+        fitted = build(algorithm, self._problem.at(_as_bandwidth(self._problem, self._unit * multiple)))
+        left_out = leave_one_out(fitted, fallback, n_jobs, self.rows)
+        self.scores[multiple] = self._criterion(self._problem, left_out)
+        return self.scores[multiple]
+
+    def _by_path(self):
+        """Whether one pass over all distances is faster than a pass for each bandwidth."""
+        wanted = self._settings.algorithm
+        if self._problem.kernel.log_ratio is None or wanted not in ("auto", "brute"):
+            return False
+        return wanted == "brute" or not _in_cells(self._problem, wanted)
+
+    def refine(self, basins: int) -> None:
+        """Look for the minimum between the neighbours of each of the lowest local minima."""
+        multiples = np.array(sorted(self.scores))
+        scores = np.array([self.scores[multiple] for multiple in multiples])
+        around = np.pad(scores, 1, constant_values=np.inf)
+        bottoms = np.flatnonzero((scores <= around[:-2]) & (scores <= around[2:]) & np.isfinite(scores))
+        for k in bottoms[np.argsort(scores[bottoms], kind="stable")][:basins]:
+            bounds = np.log(multiples[[max(k - 1, 0), min(k + 1, len(multiples) - 1)]])
+            minimize_scalar(self._try_power, bounds=bounds, method="bounded", options={"xatol": 1e-4})
+
+    def _try_power(self, power):
+        # A minimiser can do nothing with infinity.
+        highest = max(score for score in self.scores.values() if np.isfinite(score))
+        return min(self.try_one(float(np.exp(power))), highest)
+
+    @property
+    def equal(self) -> list[float]:
+        """The multiples with the lowest score, in ascending order."""
+        scores = np.array(list(self.scores.values()))
+        finite = scores[np.isfinite(scores)]
+        if not len(finite):
+            return sorted(self.scores)
+        limit = finite.min() + _EQUAL * np.median(np.abs(finite))
+        return sorted(multiple for multiple, score in self.scores.items() if score <= limit)
+
+
+def _in_cells(problem, algorithm):
+    """Whether sums take n log n at any bandwidth."""
+    one = np.isfinite(problem.bandwidth).sum() == 1
+    return bool(one and algorithm in ("auto", "cells") and ALGORITHMS["cells"].refuses(problem) is None)
+
+
+def _as_bandwidth(problem, unit):
+    return unit if problem.metric == "euclidean" else float(unit[0])
+
+
+def _by(criterion):
+    """The rule that takes the multiple of the spreads with the lowest criterion."""
+
+    def rule(problem, unit, settings):
+        if np.isinf(unit).all():
+            message = "No feature varies: every fit is the mean."
+            return unit, _report({1.0: np.nan}, unit, criterion, 1.0, "flat", message)
+        trials, note = _search(problem, unit, criterion, settings)
+        status, message = _verdict(problem, trials)
+        best = trials.equal[-1]
+        return unit * best, _report(trials.scores, unit, criterion, best, status, message + note)
+
+    return rule
+
+
+def _search(problem, unit, criterion, settings):
+    """The trials of a search, and what a report should add to its verdict."""
+    present = np.flatnonzero(~problem.absent)
+    in_cells = _in_cells(problem.at(_as_bandwidth(problem, unit)), settings.algorithm)
+    most = _MOST_ROWS_IN_CELLS if in_cells else _MOST_ROWS
+    if len(present) <= most:
+        trials = _Trials(problem, unit, criterion, settings, np.arange(len(problem.y)))
+        trials.try_all(_LADDER)
+        trials.refine(_BASINS)
+        return trials, ""
+    random = check_random_state(settings.random_state)
+    sample = random.choice(present, most, replace=False)
+    if in_cells:
+        trials = _Trials(problem, unit, criterion, settings, sample)
+        trials.try_all(_LADDER)
+        trials.refine(_BASINS)
+    else:
+        first = _Trials(problem.part(sample), unit, criterion, settings, np.arange(most))
+        first.try_all(_LADDER)
+        first.refine(_BASINS)
+        n_features = np.isfinite(unit).sum()
+        start = first.equal[-1] * (len(present) / most) ** (-1 / (n_features + 4))
+        rows = sample[: max(200, int(min(most, _MOST_PAIRS / len(present))))]
+        trials = _Trials(problem, unit, criterion, settings, rows)
+        _walk(trials, start)
+        trials.refine(1)
+    return trials, f" The errors are those of {len(trials.rows)} rows, drawn from {len(present)}."
+
+
+def _walk(trials, start):
+    """Try multiples in steps down the criterion until its minimum is inside."""
+    step = np.sqrt(2)
+    trials.try_all(start * step ** np.arange(-2.0, 3.0))
+    for _ in range(30):
+        multiples = sorted(trials.scores)
+        best = min(multiples, key=trials.scores.__getitem__)
+        if best == multiples[0] > _LADDER[0]:
+            trials.try_one(best / step)
+        elif best == multiples[-1] < _LADDER[-1]:
+            trials.try_one(best * step)
+        else:
+            return
+
+
+def _verdict(problem, trials):
+    tried, equal = sorted(trials.scores), trials.equal
+    if len(equal) == len(tried):
+        return "flat", "Every bandwidth predicts equally well; the largest was taken."
+    if equal[0] <= _LADDER[0] * (1 + 1e-3):
+        message = "No bandwidth predicts better than the smallest that was tried: the data are interpolated."
+        return "at the bound", message + _duplicates(problem)
+    if equal[-1] >= _LADDER[-1] * (1 - 1e-3):
+        message = "No bandwidth predicts better than the largest that was tried: the fit is the mean of all labels."
+        return "at the bound", message
+    return "converged", "The criterion has its minimum inside the range searched."
+
+
+def _duplicates(problem):
+    """What to know of rows that others equal."""
+    if problem.metric == "precomputed":
+        return ""
+    _, copies = np.unique(problem.X[~problem.absent], axis=0, return_counts=True)
+    share = copies[copies > 1].sum() / copies.sum()
+    if share == 0:
+        return ""
+    return (
+        f" {share:.0%} of the rows have a duplicate, from which they are predicted. To leave out all copies of a row "
+        "together, search with GridSearchCV and GroupKFold."
     )
 
 
-def _lowest(tried: dict) -> float:
-    """The largest multiple with the lowest score."""
-    lowest = min(tried.values())
-    return max(multiple for multiple, score in tried.items() if score <= lowest * (1 + _EQUAL))
-
-
-def _verdict(best, scores):
-    if np.ptp(scores) <= _EQUAL * scores.max():
-        return "flat", "Every bandwidth predicts equally well; the largest was taken."
-    if best <= _LADDER[0] * (1 + 1e-3):
-        return "at the bound", "The smallest bandwidth tried predicts best: the data are interpolated."
-    if best >= _LADDER[-1] * (1 - 1e-3):
-        return "at the bound", "The largest bandwidth tried predicts best: the fit is the mean of all labels."
-    return "converged", "The leave-one-out error has its minimum inside the range searched."
-
-
-def _report(bandwidths, scores, best_index, status, message):
+def _report(scores, unit, criterion, best, status, message):
+    multiples = np.array(sorted(scores))
     return BandwidthSearch(
-        bandwidths=bandwidths,
-        scores=scores,
-        criterion="loo",
-        best_index=best_index,
-        best_score=float(scores[best_index]),
+        bandwidths=np.multiply.outer(multiples, unit),
+        scores=np.array([scores[multiple] for multiple in multiples]),
+        criterion=criterion,
+        best_index=int(np.searchsorted(multiples, best)),
+        best_score=float(scores[best]),
         n_evaluations=len(scores),
         status=status,
         message=message,
     )
 
 
-#: (problem, unit, error) -> (bandwidth, report or None). `unit` is the features' spreads, inf for none, and
-#: error(bandwidth) the squared leave-one-out error.
-RULES: dict[str, Callable] = {"scott": _scott, "silverman": _silverman, "loo": _loo}
+#: (problem, unit, settings) -> (bandwidth, report or None). `unit` is the features' spreads, inf for none.
+RULES: dict[str, Callable] = {
+    "scott": _scott,
+    "silverman": _silverman,
+    **{criterion: _by(criterion) for criterion in CRITERIA},
+}
 
 
 def choose_bandwidth(
-    rule: str, problem: Problem, *, algorithm: str = "auto", fallback: str = "nearest", n_jobs: int | None = None
+    rule: str,
+    problem: Problem,
+    *,
+    algorithm: str = "auto",
+    fallback: str = "nearest",
+    n_jobs: int | None = None,
+    random_state: int | np.random.RandomState | None = None,
 ) -> tuple[float | np.ndarray, BandwidthSearch | None]:
     """The bandwidth that a rule of `RULES` gives a problem, and the report of a search.
 
     Parameters
     ----------
     problem : Problem
-        In the units of the features: its bandwidth is 1.
+        Its bandwidth has no influence.
 
     Returns
     -------
@@ -142,13 +301,7 @@ def choose_bandwidth(
     """
     # The error of a row that no other row reaches: that of a guess, where the fallback gives no number.
     finite = "mean" if fallback in ("nan", "raise") else fallback
-
-    def error(bandwidth):
-        trial = replace(problem, bandwidth=bandwidth if euclidean else bandwidth.item())
-        return squared_error(build(algorithm, trial), finite, n_jobs)
-
-    euclidean = problem.metric == "euclidean"
     unit = spreads(problem)
     unit[unit == 0] = np.inf
-    bandwidth, search = RULES[rule](problem, unit, error)
-    return (bandwidth if euclidean else bandwidth.item()), search
+    bandwidth, search = RULES[rule](problem, unit, _Settings(algorithm, finite, n_jobs, random_state))
+    return _as_bandwidth(problem, bandwidth), search

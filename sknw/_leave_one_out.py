@@ -1,24 +1,54 @@
-"""Leave-one-out: what each training row is predicted from all others, in one pass of sums."""
+"""Leave-one-out: what each training row is predicted without itself, and the criteria that one pass of sums gives."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 
-from sknw._algorithms import Algorithm
+from sknw._algorithms import Algorithm, Problem, path_sums
 from sknw._pooling import pool
 
+# A mean squared error is taken to be at least this share of the variance of the labels: below is rounding.
+_ROUNDING = 1e-30
 
-def leave_one_out(algorithm: Algorithm, fallback: str, n_jobs: int | None = None) -> tuple[np.ndarray, int]:
-    """Predictions of the training rows, each made without itself.
+# Of labels without variance, it is taken to be this.
+_LEAST = 1e-300
+
+
+class LeftOut(NamedTuple):
+    """Training rows as the others see them.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows,)
+        Which training rows.
+    predictions : ndarray of shape (n_rows, n_outputs)
+        Means of the labels, each made without the row itself.
+    own : ndarray of shape (n_rows,)
+        The weight of a row's own label in its fit: a diagonal element of the smoother's matrix.
+    others : ndarray of shape (n_rows,)
+        The weight of all others, 1 - own without its rounding. A residual of the fit is this times the error of the
+        prediction.
+    n_unreached : int
+        How many rows the fallback answered.
+    """
+
+    rows: np.ndarray
+    predictions: np.ndarray
+    own: np.ndarray
+    others: np.ndarray
+    n_unreached: int
+
+
+def leave_one_out(
+    algorithm: Algorithm, fallback: str, n_jobs: int | None = None, rows: np.ndarray | None = None
+) -> LeftOut:
+    """Predictions of training rows, or of some of them, each made without itself.
 
     Integer sample weights count repetitions of a row, of which one is left out: a row of weight 3 leaves 2 behind.
     Other weights express importance, and the whole row is left out.
-
-    Returns
-    -------
-    predictions : ndarray of shape (n_keys, n_outputs)
-    n_unreached : int
-        How many rows the fallback answered.
 
     Raises
     ------
@@ -28,24 +58,85 @@ def leave_one_out(algorithm: Algorithm, fallback: str, n_jobs: int | None = None
     problem = algorithm.problem
     if problem.n_rows < 2:
         raise ValueError("Leave-one-out needs at least two training rows with positive sample_weight, got one.")
-    own = np.arange(len(problem.y))
-    sums, log_scale = algorithm.sums(problem.keys, excluded=own, n_jobs=n_jobs)
-    left = np.flatnonzero(problem.repetitions > 1)
-    if len(left):
-        share = 1 - 1 / problem.repetitions[left, None]
-        at_zero = problem.kernel(np.zeros(1))
-        sums[left] = sums[left] * np.exp(log_scale[left, None]) + at_zero * share * problem.values[left]
-    return pool(algorithm, sums, problem.keys, fallback, excluded=own)
+    rows = np.arange(len(problem.y)) if rows is None else rows
+    queries = problem.keys[rows]
+    sums, log_scale = algorithm.sums(queries, excluded=rows, n_jobs=n_jobs)
+    sums, without, one = _own(problem, rows, sums, log_scale)
+    predictions, n_unreached = pool(algorithm, sums, queries, fallback, excluded=rows)
+    return _left_out(problem, rows, predictions, without, one, n_unreached)
 
 
-def squared_error(algorithm: Algorithm, fallback: str, n_jobs: int | None = None) -> float:
-    """The weighted mean squared leave-one-out error; over several outputs, the mean in units of their variances."""
-    problem = algorithm.problem
-    predictions, _ = leave_one_out(algorithm, fallback, n_jobs)
-    weight = problem.sample_weight
-    errors = np.average(np.square(problem.y - predictions), axis=0, weights=weight)
-    if len(errors) > 1:
-        spread = np.square(problem.y - np.average(problem.y, axis=0, weights=weight))
-        variances = np.average(spread, axis=0, weights=weight)
-        errors = errors / np.where(variances > 0, variances, 1)
-    return float(errors.mean())
+def leave_one_out_path(
+    problem: Problem, shrinkage: np.ndarray, rows: np.ndarray, n_jobs: int | None = None
+) -> list[LeftOut]:
+    """The same at several bandwidths, those that `shrinkage` divides, from one pass over the distances.
+
+    For a kernel that is positive everywhere.
+    """
+    path = []
+    for sums, log_scale in zip(*path_sums(problem, shrinkage, rows, n_jobs), strict=True):
+        sums, without, one = _own(problem, rows, sums, log_scale)
+        means = problem.offset + sums[:, :-1] / sums[:, -1:]
+        path.append(_left_out(problem, rows, np.clip(means, problem.low, problem.high), without, one, 0))
+    return path
+
+
+def _own(problem, rows, sums, log_scale):
+    """Sums to predict a row from, the same without a scale, and what one repetition of the row itself adds."""
+    repetitions = np.maximum(problem.repetitions[rows], 1)[:, None]
+    one = problem.kernel(np.zeros(1)) * problem.values[rows] / repetitions
+    without = sums * np.exp(log_scale)[:, None] + (repetitions - 1) * one
+    # Without its scale, the sum of a row far from all others is lost: it stays where no repetition is added.
+    return np.where(repetitions > 1, without, sums), without, one
+
+
+def _left_out(problem, rows, predictions, without, one, n_unreached):
+    total = without[:, -1] + one[:, -1]
+    known = total > 0
+    own = np.divide(one[:, -1], total, out=np.zeros(len(rows)), where=known)
+    others = np.divide(without[:, -1], total, out=np.ones(len(rows)), where=known)
+    return LeftOut(rows, predictions, own, others, n_unreached)
+
+
+def _mean_square(problem: Problem, rows: np.ndarray, errors: np.ndarray) -> float:
+    """The weighted mean of squared errors; over several outputs, the mean in units of their variances."""
+    squares = np.average(np.square(errors), axis=0, weights=problem.sample_weight[rows])
+    if len(squares) > 1:
+        squares = squares / np.where(problem.variances > 0, problem.variances, 1)
+    return float(squares.mean())
+
+
+def _loo(problem, left_out):
+    return _mean_square(problem, left_out.rows, problem.y[left_out.rows] - left_out.predictions)
+
+
+def _gcv(problem, left_out):
+    free = np.average(left_out.others, weights=problem.repetitions[left_out.rows])
+    if free == 0:
+        return np.inf
+    residuals = (left_out.others / free)[:, None] * (problem.y[left_out.rows] - left_out.predictions)
+    return _mean_square(problem, left_out.rows, residuals)
+
+
+def _aicc(problem, left_out):
+    n = problem.n_rows
+    used = n * np.average(left_out.own, weights=problem.repetitions[left_out.rows])
+    if n - used - 2 <= 0:
+        return np.inf
+    residuals = left_out.others[:, None] * (problem.y[left_out.rows] - left_out.predictions)
+    error = _mean_square(problem, left_out.rows, residuals)
+    error = max(error, _ROUNDING * problem.variances.max(), _LEAST)
+    return float(np.log(error) + 1 + 2 * (used + 1) / (n - used - 2))
+
+
+#: Criteria by name: (problem, left_out) -> float, lower is better.
+#:
+#: - "loo": the mean squared leave-one-out error;
+#: - "gcv": generalised cross-validation, mean squared residual / (1 - df / n)**2, of P. Craven and G. Wahba (1978),
+#:   Smoothing noisy data with spline functions, Numerische Mathematik 31, 377-403, doi:10.1007/BF01404567;
+#: - "aicc": log(mean squared residual) + 1 + 2 (df + 1) / (n - df - 2), of C. M. Hurvich, J. S. Simonoff and C.-L. Tsai
+#:   (1998), Smoothing parameter selection in nonparametric regression using an improved Akaike information criterion,
+#:   Journal of the Royal Statistical Society B 60, 271-293, doi:10.1111/1467-9868.00125.
+#:
+#: df is the trace of the smoother's matrix.
+CRITERIA: dict[str, Callable[[Problem, LeftOut], float]] = {"loo": _loo, "gcv": _gcv, "aicc": _aicc}

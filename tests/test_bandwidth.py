@@ -4,14 +4,18 @@ import numpy as np
 import pytest
 from scipy.stats import gaussian_kde
 
-from sknw import NadarayaWatsonRegressor
-from sknw._leave_one_out import squared_error
+from sknw import NadarayaWatsonRegressor, _bandwidth
+from sknw._leave_one_out import CRITERIA, leave_one_out
 from sknw.datasets import make_sine
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 3)) * [1, 10, 0.1]
 Y = np.sin(X[:, 0]) + X[:, 1] / 10 + 0.2 * RNG.normal(size=60)
-RULES = ["scott", "silverman", "loo"]
+RULES = ["scott", "silverman", "loo", "gcv", "aicc"]
+
+
+def criterion(name, model):
+    return CRITERIA[name](model._algorithm.problem, leave_one_out(model._algorithm, "nearest"))
 
 
 def bandwidth(rule, X, y=Y, sample_weight=None, kernel="gaussian", **params):
@@ -74,8 +78,7 @@ def test_equal_rows_predict_the_mean(rule):
 
 
 def error(kernel, h, x, y):
-    algorithm = NadarayaWatsonRegressor(kernel, h).fit(x, y)._algorithm
-    return squared_error(algorithm, "nearest")
+    return criterion("loo", NadarayaWatsonRegressor(kernel, h).fit(x, y))
 
 
 @pytest.mark.parametrize("kernel", ["gaussian", "triangular", "boxcar", "cauchy"])
@@ -138,3 +141,64 @@ def test_another_metric_gets_one_number():
     np.testing.assert_allclose(scaled.bandwidth_, 8 * model.bandwidth_)
     one = NadarayaWatsonRegressor(metric="cityblock").fit(X[:, :1], Y)
     np.testing.assert_allclose(one.bandwidth_, bandwidth("loo", X[:, :1])[0], rtol=1e-6)
+
+
+CURVES = {
+    "a fast oscillation": lambda rng: (
+        x := rng.uniform(size=(2000, 1)),
+        np.sin(40 * x[:, 0]) + 0.1 * rng.normal(size=2000),
+    ),
+    "noise": lambda rng: (rng.normal(size=(300, 1)), rng.normal(size=300)),
+    "a step": lambda rng: (x := rng.uniform(size=(300, 1)), (x[:, 0] > 0.5) + 0.05 * rng.normal(size=300)),
+    "ties": lambda rng: (x := rng.integers(0, 9, (300, 1)).astype(float), np.sin(x[:, 0]) + rng.normal(size=300)),
+    "two features": lambda rng: (x := rng.normal(size=(200, 2)), x[:, 0] ** 2 + 0.3 * rng.normal(size=200)),
+    "three rows": lambda rng: (rng.normal(size=(3, 1)), rng.normal(size=3)),
+    "two rows": lambda rng: (rng.normal(size=(2, 1)), rng.normal(size=2)),
+}
+
+
+@pytest.mark.parametrize("name", ["loo", "gcv", "aicc"])
+@pytest.mark.parametrize("case", CURVES)
+def test_a_search_finds_the_lowest_basin(case, name):
+    x, y = CURVES[case](np.random.default_rng(0))
+    search = NadarayaWatsonRegressor(bandwidth=name).fit(x, y).bandwidth_search_
+    multiples = np.geomspace(1e-4, 100, 300)
+    spread = x.std(axis=0)
+    curve = [criterion(name, NadarayaWatsonRegressor(bandwidth=c * spread).fit(x, y)) for c in multiples]
+    lowest = min(curve)
+    assert search.best_score <= lowest + 1e-6 * abs(lowest)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e9])
+def test_one_row_and_any_unit(scale):
+    assert NadarayaWatsonRegressor().fit([[scale]], [1.0]).bandwidth_ == [np.inf]
+    x, y = make_sine(random_state=0)
+    plain = NadarayaWatsonRegressor("epanechnikov").fit(x, y).bandwidth_
+    power = 2.0 ** round(np.log2(scale))
+    np.testing.assert_array_equal(NadarayaWatsonRegressor("epanechnikov").fit(x * power, y).bandwidth_, plain * power)
+
+
+@pytest.mark.parametrize(("n_features", "kernel"), [(1, "gaussian"), (3, "gaussian"), (3, "epanechnikov")])
+def test_many_rows_are_searched_by_samples(monkeypatch, n_features, kernel):
+    monkeypatch.setattr(_bandwidth, "_MOST_ROWS", 300)
+    monkeypatch.setattr(_bandwidth, "_MOST_ROWS_IN_CELLS", 300)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(1500, n_features))
+    y = np.sin(2 * x[:, 0]) + 0.3 * rng.normal(size=1500)
+    model = NadarayaWatsonRegressor(kernel, random_state=0).fit(x, y)
+    assert model.bandwidth_search_.message.endswith("The errors are those of 300 rows, drawn from 1500.")
+    np.testing.assert_array_equal(
+        NadarayaWatsonRegressor(kernel, random_state=0).fit(x, y).bandwidth_, model.bandwidth_
+    )
+    monkeypatch.undo()
+    best = NadarayaWatsonRegressor(kernel).fit(x, y).bandwidth_search_.best_score
+    assert criterion("loo", model) < 1.02 * best
+
+
+def test_duplicates_are_named_where_they_decide():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(30, 2)).repeat(2, axis=0), rng.normal(size=30).repeat(2)
+    search = NadarayaWatsonRegressor().fit(x, y).bandwidth_search_
+    assert search.status == "at the bound"
+    assert "100% of the rows have a duplicate" in search.message
+    assert "GroupKFold" in search.message

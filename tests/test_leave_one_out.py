@@ -5,11 +5,16 @@ import pytest
 from definition import LOG_PROFILES
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
-from sknw import NadarayaWatsonRegressor
-from sknw._leave_one_out import squared_error
+from sknw import KERNELS, NadarayaWatsonRegressor
+from sknw._algorithms import Problem, build
+from sknw._leave_one_out import CRITERIA, leave_one_out, leave_one_out_path
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(40, 2)), RNG.normal(size=(40, 3))
+
+
+def squared_error(model):
+    return CRITERIA["loo"](model._algorithm.problem, leave_one_out(model._algorithm, "nearest"))
 
 
 @pytest.mark.filterwarnings("ignore:.*no training row in reach:UserWarning")
@@ -39,7 +44,7 @@ def test_an_integer_weight_is_that_many_rows(kernel, bandwidth):
     np.testing.assert_allclose(
         weighted.predict(None).repeat(counts, axis=0), repeated.predict(None), rtol=0, atol=1e-10
     )
-    errors = [squared_error(model._algorithm, "nearest") for model in (weighted, repeated)]
+    errors = [squared_error(model) for model in (weighted, repeated)]
     np.testing.assert_allclose(*errors, rtol=1e-10)
 
 
@@ -61,7 +66,7 @@ def test_a_row_without_weight_is_predicted_from_the_others():
 
 def test_the_error_of_several_outputs_is_in_units_of_their_variances():
     def error(labels):
-        return squared_error(NadarayaWatsonRegressor(bandwidth=0.5).fit(X, labels)._algorithm, "nearest")
+        return squared_error(NadarayaWatsonRegressor(bandwidth=0.5).fit(X, labels))
 
     one_by_one = [error(Y[:, k]) / Y[:, k].var() for k in range(3)]
     np.testing.assert_allclose(error(Y), np.mean(one_by_one))
@@ -73,3 +78,43 @@ def test_one_row_has_no_others():
     with pytest.raises(ValueError, match="at least two training rows"):
         model.predict(None)
     np.testing.assert_array_equal(model.fit([[1.0]], [2.0], [3]).predict(None), [2.0])
+
+
+@pytest.mark.filterwarnings("ignore:.*no training row in reach:UserWarning")
+@pytest.mark.parametrize("weight", [None, "counts", "importance"])
+@pytest.mark.parametrize("bandwidth", [0.05, 0.5, 5.0])
+@pytest.mark.parametrize("kernel", LOG_PROFILES)
+def test_criteria_are_those_of_the_smoothers_matrix(kernel, bandwidth, weight):
+    rng = np.random.default_rng(1)
+    weight = {None: None, "counts": rng.integers(1, 4, 40).astype(float), "importance": rng.uniform(0.5, 2, 40)}[weight]
+    model = NadarayaWatsonRegressor(kernel, bandwidth).fit(X, Y[:, 0], weight)
+    left_out = leave_one_out(model._algorithm, "nearest")
+    problem = model._algorithm.problem
+    smoother = np.asarray(model.attention_weights_)
+    own = np.diag(smoother) / problem.repetitions
+    np.testing.assert_allclose(left_out.own, own, atol=1e-12)
+    np.testing.assert_allclose(left_out.others, 1 - own, atol=1e-12)
+    n, used = problem.n_rows, own @ problem.repetitions
+    error = np.average((Y[:, 0] - smoother @ Y[:, 0]) ** 2, weights=weight)
+    if used < n - 3 and error > 1e-20:
+        np.testing.assert_allclose(CRITERIA["gcv"](problem, left_out), error / (1 - used / n) ** 2)
+        want = np.log(error) + 1 + 2 * (used + 1) / (n - used - 2)
+        np.testing.assert_allclose(CRITERIA["aicc"](problem, left_out), want)
+    elif used > n - 2:
+        assert CRITERIA["aicc"](problem, left_out) == np.inf
+
+
+@pytest.mark.parametrize("counts", [False, True])
+@pytest.mark.parametrize("metric", ["euclidean", "cityblock"])
+@pytest.mark.parametrize("kernel", [name for name in LOG_PROFILES if KERNELS[name].log_ratio is not None])
+def test_a_path_is_what_each_bandwidth_gives(kernel, metric, counts):
+    weight = np.random.default_rng(1).integers(0, 4, 40).astype(float) if counts else np.ones(40)
+    rows = np.arange(0, 40, 3)
+    shrinkage = 2.0 ** (np.arange(41) / 2)
+    problem = Problem(X, Y, weight, KERNELS[kernel], metric, bandwidth=100.0)
+    path = leave_one_out_path(problem, shrinkage, rows, n_jobs=2)
+    for factor, got in zip(shrinkage, path, strict=True):
+        want = leave_one_out(build("brute", problem.at(100.0 / factor)), "nearest", rows=rows)
+        np.testing.assert_allclose(got.predictions, want.predictions, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(got.others, want.others, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(got.own, want.own, rtol=0, atol=1e-9)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+_NAMES = {"loo": "squared leave-one-out error", "gcv": "generalised cross-validation", "aicc": "corrected AIC"}
+
 
 class BandwidthDisplay:
     """A criterion against the bandwidth, with the chosen one marked.
@@ -88,9 +90,10 @@ class BandwidthDisplay:
             if varying.shape[1] > 1:
                 bandwidths, xlabel = np.exp(np.log(varying).mean(axis=1)), "bandwidth (geometric mean of the features')"
         best = bandwidths[search.best_index], search.best_score
-        curves = {search.criterion: (bandwidths, np.asarray(search.scores))}
-        name = {"loo": "squared leave-one-out error"}.get(search.criterion, search.criterion)
-        return cls(curves, best, criterion=name, xlabel=xlabel).plot(ax=ax, **kwargs)
+        scores = np.asarray(search.scores)
+        finite = np.isfinite(scores)
+        curves = {search.criterion: (bandwidths[finite], scores[finite])}
+        return cls(curves, best, criterion=_NAMES[search.criterion], xlabel=xlabel).plot(ax=ax, **kwargs)
 
     @classmethod
     def from_cv_results(cls, search, *, param="bandwidth", ax=None, **kwargs):
