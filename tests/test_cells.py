@@ -72,6 +72,15 @@ def test_two_features(case, bandwidth):
         np.testing.assert_allclose(got, want, rtol=0, atol=1e-11)
 
 
+def test_two_features_far_away():
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(0, 7, (3000, 2)).astype(float), rng.normal(size=3000)
+    for bandwidth in (0.1, [0.5, 2.0], 30.0):
+        fitted = build("cells", make_problem(X, "gaussian", bandwidth, y=y))
+        want = predict(LOG_PROFILES["gaussian"], X[:3] * 1e5, X, y, bandwidth).astype(float)
+        np.testing.assert_allclose(mean_of(fitted, X[:3] * 1e5), want, rtol=0, atol=1e-9 * np.ptp(y))
+
+
 def test_two_features_in_too_many_cells_are_left_to_others():
     X = np.random.default_rng(0).normal(size=(300, 2))
     assert "reaches across few cells" in ALGORITHMS["cells"].refuses(make_problem(X, "gaussian", 1e-3))

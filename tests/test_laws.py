@@ -37,7 +37,7 @@ def _on_the_edge(X, Q, bandwidth):
 @st.composite
 def many(draw):
     """Up to 400 rows in clumps or on a grid, their labels, weights of which some are zero, queries, a far one too."""
-    n, m, d = draw(st.integers(2, 400)), draw(st.integers(1, 20)), draw(st.integers(1, 4))
+    n, m, d = draw(st.integers(2, 400)), draw(st.integers(1, 20)), draw(st.integers(1, 7))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     step = draw(st.sampled_from([0.0, 0.1, 1.0]))
     x = rng.normal(size=(n + m, d)) * 10.0 ** rng.integers(-2, 3, (n + m, 1))
