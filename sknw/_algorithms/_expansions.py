@@ -171,11 +171,5 @@ def _width(problem):
 def _reach(problem):
     """How many cells away keys still count, or there are any."""
     width = _width(problem)
-    return (
-        int(
-            np.ceil(
-                min(fallen(problem.kernel) * float(problem.unit), problem.extent[0], (_FARTHEST + 1) * width) / width
-            )
-        )
-        + 1
-    )
+    distance = min(fallen(problem.kernel) * float(problem.unit), problem.extent[0], (_FARTHEST + 1) * width)
+    return int(np.ceil(distance / width)) + 1
