@@ -18,6 +18,9 @@ Profile = Callable[[np.ndarray], np.ndarray]
 # whose weights are all this small is summed again in the log domain.
 LOWEST_LOG = -700.0
 
+# By how much t changes to differentiate log K: it may be little, for log_ratio does not cancel.
+_RELATIVE_STEP = 1e-5
+
 # Where `Kernel.step` looks for a distance, as a power of two, and how often it halves that range.
 _FAR = 250.0
 _HALVINGS = 13
@@ -100,6 +103,17 @@ class Kernel:
             return False
         logs = self.log_ratio(np.zeros(3), np.array([1.0, 2.0, 3.0]))
         return bool(abs(logs[0] + logs[1] - logs[2]) < 1e-12 and logs[0] < 0)
+
+    def log_slope(self, t: np.ndarray) -> np.ndarray:
+        """The derivative of log K by t = u * u; zero at t = 0, where that of a kernel with a kink is infinite.
+
+        For kernels with a `log_ratio`.
+        """
+        assert self.log_ratio is not None
+        if self.is_product:
+            return np.broadcast_to(self.log_ratio(np.zeros(1), np.ones(1)), t.shape)
+        step = _RELATIVE_STEP * t
+        return np.divide(self.log_ratio(t - step, 2 * step), 2 * step, out=np.zeros_like(t), where=t > 0)
 
     def step(self, u: np.ndarray, drop: np.ndarray) -> np.ndarray:
         """How far beyond u log K has fallen by `drop`, a little more than needed; inf where it never has.

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sknw._algorithms import Algorithm, Problem, path_sums
+from sknw._algorithms import Algorithm, Problem, map_tiles, path_sums
+from sknw._kernels import LOWEST_LOG
 from sknw._pooling import pool
 
 # A mean squared error is taken to be at least this share of the variance of the labels: below is rounding.
@@ -15,6 +16,13 @@ _ROUNDING = 1e-30
 
 # Of labels without variance, it is taken to be this.
 _LEAST = 1e-300
+
+# Numbers in a tile of a gradient: few enough that it stays in the cache between its steps.
+_TILE_NUMBERS = 2**16
+
+# Up to this square of the largest distance from the centre, in bandwidths, a matrix product gives squared distances to
+# ten digits.
+_MOST_RADIUS_SQUARE = 1e5
 
 
 class LeftOut(NamedTuple):
@@ -98,12 +106,16 @@ def _left_out(problem, rows, predictions, without, one, n_unreached):
     return LeftOut(rows, predictions, own, others, n_unreached)
 
 
+def _output_scale(problem: Problem) -> np.ndarray:
+    """What squared errors of each output are multiplied by, to be added: over several, a mean in units of variance."""
+    if problem.y.shape[1] == 1:
+        return np.ones(1)
+    return 1 / np.where(problem.variances > 0, problem.variances, 1) / problem.y.shape[1]
+
+
 def _mean_square(problem: Problem, rows: np.ndarray, errors: np.ndarray) -> float:
-    """The weighted mean of squared errors; over several outputs, the mean in units of their variances."""
     squares = np.average(np.square(errors), axis=0, weights=problem.sample_weight[rows])
-    if len(squares) > 1:
-        squares = squares / np.where(problem.variances > 0, problem.variances, 1)
-    return float(squares.mean())
+    return float(squares @ _output_scale(problem))
 
 
 def _loo(problem, left_out):
@@ -140,3 +152,83 @@ def _aicc(problem, left_out):
 #:
 #: df is the trace of the smoother's matrix.
 CRITERIA: dict[str, Callable[[Problem, LeftOut], float]] = {"loo": _loo, "gcv": _gcv, "aicc": _aicc}
+
+
+def error_gradient(problem: Problem, rows: np.ndarray, n_jobs: int | None = None) -> tuple[float, np.ndarray]:
+    """The squared leave-one-out error, and its derivatives by the logarithms of the bandwidths.
+
+    For the Euclidean metric and a kernel that is positive everywhere. With w_ij the weight of key j in the prediction
+    f_i of row i from the others, and z_ijk their distance in feature k, in bandwidths::
+
+        d f_i / d log h_k = -2 sum_j w_ij (y_j - f_i) (d log K / dt)(t_ij) z_ijk**2,    t_ij = sum_k z_ijk**2
+
+    K. Q. Weinberger and G. Tesauro (2007), Metric learning for kernel regression, AISTATS, PMLR 2, 612-619,
+    https://proceedings.mlr.press/v2/weinberger07a.html, have it for the Gaussian.
+
+    Parameters
+    ----------
+    problem : Problem
+    rows : ndarray of shape (n_rows,)
+        The training rows whose errors count.
+    n_jobs : int, default=None
+        Threads; None is one.
+
+    Returns
+    -------
+    error : float
+        As ``CRITERIA["loo"]``.
+    gradient : ndarray of shape (n_features,)
+        For the features that matter, those with a finite bandwidth.
+    """
+    points = problem.centred(problem.keys)
+    columns = np.hstack([np.ones((len(points), 1)), points, np.square(points)])
+    labels = problem.y - problem.offset
+    share = problem.sample_weight[rows] / problem.sample_weight[rows].sum()
+
+    def tile_error(tile):
+        some = rows[tile]
+        weights, slope = _others(problem, points, some)
+        weights /= weights.sum(axis=1, keepdims=True)
+        predictions = weights @ labels
+        errors = labels[some] - predictions
+        scaled = errors * share[tile, None] * _output_scale(problem)
+        # Each weight's part of the derivative, but for the squared distance in a feature.
+        weights *= scaled @ labels.T - (scaled * predictions).sum(axis=1, keepdims=True)
+        weights *= 4 * slope
+        sums, first, second = np.split(weights @ columns, [1, 1 + points.shape[1]], axis=1)
+        gradient = np.square(points[some]) * sums - 2 * points[some] * first + second
+        return (scaled * errors).sum(), gradient.sum(axis=0)
+
+    tiles = map_tiles(tile_error, len(rows), max(1, _TILE_NUMBERS // len(points)), n_jobs)
+    error, gradient = (sum(parts) for parts in zip(*tiles, strict=True))
+    return float(error), gradient
+
+
+def _others(problem, points, rows):
+    """What each key weighs in the prediction of a row by the others, and d log K / dt there."""
+    kernel, repetitions = problem.kernel, np.maximum(problem.repetitions[rows], 1)
+    once = np.flatnonzero(repetitions == 1)
+    own = once, rows[once]
+    t = problem.hide(_squares(problem, points, rows), None, np.inf)
+    t[own] = np.inf
+    lowest = t.min(axis=1, keepdims=True)
+    t -= lowest
+    t = problem.hide(t, None, 0)
+    t[own] = 0
+    logs = kernel.log_ratio(lowest, t)
+    weights = np.exp(np.maximum(logs, LOWEST_LOG, out=logs), out=logs)
+    weights *= problem.weight
+    weights[np.arange(len(rows)), rows] *= 1 - 1 / repetitions
+    t += lowest
+    return weights, kernel.log_slope(t)
+
+
+def _squares(problem, points, rows):
+    """Squared distances in bandwidths: by a product, where its rounding does not tell."""
+    if problem.radius_square > _MOST_RADIUS_SQUARE or not problem.kernel.squared:
+        return problem.squares(problem.keys[rows])
+    lengths = np.square(points).sum(axis=1)
+    t = points[rows] @ (-2 * points.T)
+    t += lengths
+    t += lengths[rows, None]
+    return np.maximum(t, 0, out=t)

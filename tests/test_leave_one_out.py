@@ -7,7 +7,7 @@ from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
 from sknw import KERNELS, NadarayaWatsonRegressor
 from sknw._algorithms import Problem, build
-from sknw._leave_one_out import CRITERIA, leave_one_out, leave_one_out_path
+from sknw._leave_one_out import CRITERIA, error_gradient, leave_one_out, leave_one_out_path
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(40, 2)), RNG.normal(size=(40, 3))
@@ -118,3 +118,35 @@ def test_a_path_is_what_each_bandwidth_gives(kernel, metric, counts):
         np.testing.assert_allclose(got.predictions, want.predictions, rtol=0, atol=1e-9)
         np.testing.assert_allclose(got.others, want.others, rtol=0, atol=1e-9)
         np.testing.assert_allclose(got.own, want.own, rtol=0, atol=1e-9)
+
+
+POSITIVE = [name for name in LOG_PROFILES if KERNELS[name].log_ratio]
+
+
+@pytest.mark.parametrize("weight", ["none", "counts", "importance"])
+@pytest.mark.parametrize("n_outputs", [1, 3])
+@pytest.mark.parametrize("kernel", POSITIVE)
+def test_the_gradient_equals_central_differences(kernel, n_outputs, weight):
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(40, 3)) + 100
+    x[:10] = x[10:20]  # duplicates
+    labels = np.sin(x[:, :1]) + 0.1 * rng.normal(size=(40, n_outputs))
+    weight = {"none": np.ones(40), "counts": rng.integers(0, 4, 40), "importance": rng.uniform(0.5, 2, 40)}[weight]
+    problem = Problem(x, labels, weight.astype(float), KERNELS[kernel])
+    logs, step, rows = np.log([0.5, 0.9, 2.0]), 1e-5, np.arange(3, 40)
+
+    def squared_error_at(logs):
+        at = problem.at(np.exp(logs))
+        return CRITERIA["loo"](at, leave_one_out(build("brute", at), "nearest", rows=rows))
+
+    error, gradient = error_gradient(problem.at(np.exp(logs)), rows)
+    np.testing.assert_allclose(error, squared_error_at(logs), rtol=1e-10)
+    differences = [squared_error_at(logs + step * axis) - squared_error_at(logs - step * axis) for axis in np.eye(3)]
+    np.testing.assert_allclose(gradient, np.array(differences) / (2 * step), rtol=0, atol=1e-7 * abs(gradient).max())
+
+
+def test_the_gradient_at_bandwidths_far_below_the_distances():
+    model = NadarayaWatsonRegressor(bandwidth=[1e-5, 1e-4]).fit(X, Y)
+    error, gradient = error_gradient(model._algorithm.problem, np.arange(40))
+    np.testing.assert_allclose(error, squared_error(model), rtol=1e-10)
+    assert np.isfinite(gradient).all()
