@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 
 from sknw import datasets
+from sknw._bandwidth_path import bandwidth_path
 from sknw._displays import AttentionDisplay, BandwidthDisplay, KernelDisplay, RegressionDisplay
 from sknw._kernels import KERNELS, Kernel
 from sknw._nadaraya_watson import NadarayaWatsonRegressor
@@ -18,6 +19,7 @@ __all__ = [
     "KernelDisplay",
     "NadarayaWatsonRegressor",
     "RegressionDisplay",
+    "bandwidth_path",
     "datasets",
 ]
 

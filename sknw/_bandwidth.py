@@ -1,11 +1,12 @@
 """Bandwidth rules: from a problem to its bandwidth.
 
-A rule gives one multiple of the features' spreads. A constant feature has none: its bandwidth is inf, and it has no
-influence.
+A rule gives one multiple of the features' spreads, or one for each. A constant feature has none: its bandwidth is inf,
+and it has no influence.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from sklearn.utils import Bunch, check_random_state
 
 from sknw._algorithms import ALGORITHMS, Problem, batches, build, row_batch
 from sknw._leave_one_out import CRITERIA, leave_one_out, leave_one_out_path
+from sknw._metric_learning import Descent
 
 # Multiples of the spreads that are tried before the best are refined: six decades, so that neither a function that
 # oscillates a thousand times over the data nor one that they say nothing about is out of range. Each is the one before
@@ -31,6 +33,9 @@ _EQUAL = 1e-12
 # all rows, as many as this, or fewer, for there to be no more pairs of rows than that.
 _MOST_ROWS = 2000
 _MOST_PAIRS = 5e8
+
+# Iterations of a descent on all rows, after that on a sample.
+_LAST_ITERATIONS = 8
 
 # Where a bandwidth takes n log n, the errors of a sample among all rows are enough throughout.
 _MOST_ROWS_IN_CELLS = 20_000
@@ -176,17 +181,23 @@ def _by(criterion):
     def rule(problem, unit, settings):
         if np.isinf(unit).all():
             message = "No feature varies: every fit is the mean."
-            return unit, _report({1.0: np.nan}, unit, criterion, 1.0, "flat", message)
-        trials, note = _search(problem, unit, criterion, settings)
-        status, message = _verdict(problem, trials)
-        best = trials.equal[-1]
-        return unit * best, _report(trials.scores, unit, criterion, best, status, message + note)
+            return unit, _report(unit[None], [np.nan], criterion, 0, "flat", message)
+        trials = _search(problem, unit, criterion, settings)
+        equal, multiples = trials.equal, np.array(sorted(trials.scores))
+        if len(equal) == len(multiples):
+            status, message = "flat", "Every bandwidth predicts equally well; the largest was taken."
+        else:
+            status, message = _verdict(problem, equal[0], equal[-1])
+        scores = [trials.scores[multiple] for multiple in multiples]
+        best = int(np.searchsorted(multiples, equal[-1]))
+        message += _sampled(trials.rows, problem)
+        return unit * equal[-1], _report(np.multiply.outer(multiples, unit), scores, criterion, best, status, message)
 
     return rule
 
 
 def _search(problem, unit, criterion, settings):
-    """The trials of a search, and what a report should add to its verdict."""
+    """The trials of a search."""
     present = np.flatnonzero(~problem.absent)
     in_cells = _in_cells(problem.at(_as_bandwidth(problem, unit)), settings.algorithm)
     most = _MOST_ROWS_IN_CELLS if in_cells else _MOST_ROWS
@@ -194,7 +205,7 @@ def _search(problem, unit, criterion, settings):
         trials = _Trials(problem, unit, criterion, settings, np.arange(len(problem.y)))
         trials.try_all(_LADDER)
         trials.refine(_BASINS)
-        return trials, ""
+        return trials
     random = check_random_state(settings.random_state)
     sample = random.choice(present, most, replace=False)
     if in_cells:
@@ -207,11 +218,11 @@ def _search(problem, unit, criterion, settings):
         first.refine(_BASINS)
         n_features = np.isfinite(unit).sum()
         start = first.equal[-1] * (len(present) / most) ** (-1 / (n_features + 4))
-        rows = sample[: max(200, int(min(most, _MOST_PAIRS / len(present))))]
+        rows = sample[: _n_errors(len(present))]
         trials = _Trials(problem, unit, criterion, settings, rows)
         _walk(trials, start)
         trials.refine(1)
-    return trials, f" The errors are those of {len(trials.rows)} rows, drawn from {len(present)}."
+    return trials
 
 
 def _walk(trials, start):
@@ -229,15 +240,73 @@ def _walk(trials, start):
             return
 
 
-def _verdict(problem, trials):
-    tried, equal = sorted(trials.scores), trials.equal
-    if len(equal) == len(tried):
-        return "flat", "Every bandwidth predicts equally well; the largest was taken."
-    if equal[0] <= _LADDER[0] * (1 + 1e-3):
-        message = "No bandwidth predicts better than the smallest that was tried: the data are interpolated."
+def _ard(problem, unit, settings):
+    """Automatic relevance determination: one bandwidth a feature."""
+    varies = np.isfinite(unit)
+    if varies.sum() < 2:
+        return _by("loo")(problem, unit, settings)
+    present = np.flatnonzero(~problem.absent)
+    many = len(present) > _MOST_ROWS
+    if many:
+        sample = check_random_state(settings.random_state).choice(present, _MOST_ROWS, replace=False)
+        some, rows = problem.part(sample), np.arange(_MOST_ROWS)
+    else:
+        some, rows = problem, present
+    trials = _Trials(some, unit, "loo", settings, rows)
+    trials.try_all(_LADDER)
+    if len(trials.equal) == len(_LADDER):
+        return _by("loo")(problem, unit, settings)  # flat
+    descent = _descent(some, unit, rows, settings)
+    start = np.full(varies.sum(), np.log(trials.equal[-1]))
+    logs = descent.from_starts([start, start + np.log(3), descent.slope_start(start)])
+    logs = descent.descend(descent.drop(logs))
+    if many:
+        unit = np.where(descent.active, unit, np.inf)
+        descent = _descent(problem, unit, sample[: _n_errors(len(present))], settings)
+        logs = descent.descend(logs - np.log(len(present) / _MOST_ROWS) / (len(logs) + 4), _LAST_ITERATIONS)
+    return descent.bandwidth(logs), _report_descent(descent, logs, varies, problem)
+
+
+def _descent(problem, unit, rows, settings):
+    algorithm, fallback, n_jobs, _ = settings
+    return Descent(problem, unit, (_LADDER[0], _LADDER[-1]), rows, algorithm, fallback, n_jobs)
+
+
+def _report_descent(descent, logs, varies, problem):
+    descent.error(logs)  # tried last: the one that is taken
+    bandwidths, scores = zip(*descent.tried, strict=True)
+    multiples = np.exp(logs)
+    status, message = _verdict(problem, multiples.min(), multiples.min())
+    dropped = np.flatnonzero(varies & ~descent.active)
+    if len(dropped):
+        message += f" Dropped, with the bandwidth inf: feature {', '.join(map(str, dropped))}."
+    message += _sampled(descent.rows, problem)
+    return _report(bandwidths, scores, "loo", len(scores) - 1, status, message)
+
+
+def _n_errors(n):
+    """How many rows of a sample are predicted from all n rows."""
+    return max(200, int(min(_MOST_ROWS, _MOST_PAIRS / n)))
+
+
+def _sampled(rows, problem):
+    n = np.count_nonzero(~problem.absent)
+    return f" The errors are those of {len(rows)} rows, drawn from {n}." if len(rows) < n else ""
+
+
+def _verdict(problem, smallest, largest):
+    """The status and the message for the multiples with the lowest score."""
+    if smallest <= _LADDER[0] * (1 + 1e-3):
+        message = (
+            "No bandwidth predicts better than the smallest that was tried: each row is predicted from its nearest. If "
+            "that is not wanted, give a number."
+        )
         return "at the bound", message + _duplicates(problem)
-    if equal[-1] >= _LADDER[-1] * (1 - 1e-3):
-        message = "No bandwidth predicts better than the largest that was tried: the fit is the mean of all labels."
+    if largest >= _LADDER[-1] * (1 - 1e-3):
+        message = (
+            "No bandwidth predicts better than the largest that was tried: the features tell nothing of the labels, "
+            "and the fit is their mean. If that is not plausible, give a number."
+        )
         return "at the bound", message
     return "converged", "The criterion has its minimum inside the range searched."
 
@@ -256,13 +325,12 @@ def _duplicates(problem):
     )
 
 
-def _report(scores, unit, criterion, best, status, message):
-    multiples = np.array(sorted(scores))
+def _report(bandwidths, scores, criterion, best, status, message):
     return BandwidthSearch(
-        bandwidths=np.multiply.outer(multiples, unit),
-        scores=np.array([scores[multiple] for multiple in multiples]),
+        bandwidths=np.array(bandwidths),
+        scores=np.array(scores),
         criterion=criterion,
-        best_index=int(np.searchsorted(multiples, best)),
+        best_index=best,
         best_score=float(scores[best]),
         n_evaluations=len(scores),
         status=status,
@@ -270,11 +338,26 @@ def _report(scores, unit, criterion, best, status, message):
     )
 
 
-#: (problem, unit, settings) -> (bandwidth, report or None). `unit` is the features' spreads, inf for none.
-RULES: dict[str, Callable] = {
-    "scott": _scott,
-    "silverman": _silverman,
-    **{criterion: _by(criterion) for criterion in CRITERIA},
+class Rule(NamedTuple):
+    """How a bandwidth is found.
+
+    Parameters
+    ----------
+    find : callable
+        (problem, unit, settings) -> (bandwidth, report or None). `unit` is the features' spreads, inf for none.
+    by_feature : bool
+        Whether it needs features that can be scaled one by one: the Euclidean metric.
+    """
+
+    find: Callable
+    by_feature: bool
+
+
+RULES: dict[str, Rule] = {
+    "scott": Rule(_scott, by_feature=True),
+    "silverman": Rule(_silverman, by_feature=True),
+    **{criterion: Rule(_by(criterion), by_feature=False) for criterion in CRITERIA},
+    "ard": Rule(_ard, by_feature=True),
 }
 
 
@@ -298,10 +381,36 @@ def choose_bandwidth(
     -------
     bandwidth : ndarray of shape (n_features,), or float for a metric other than the Euclidean
     search : BandwidthSearch or None
+
+    Warns
+    -----
+    UserWarning
+        If no bandwidth predicts better than the smallest or the largest that was tried.
     """
-    # The error of a row that no other row reaches: that of a guess, where the fallback gives no number.
-    finite = "mean" if fallback in ("nan", "raise") else fallback
     unit = spreads(problem)
     unit[unit == 0] = np.inf
-    bandwidth, search = RULES[rule](problem, unit, _Settings(algorithm, finite, n_jobs, random_state))
+    bandwidth, search = RULES[rule].find(problem, unit, _Settings(algorithm, _finite(fallback), n_jobs, random_state))
+    if search is not None and search.status == "at the bound":
+        warnings.warn(
+            f"The search for bandwidth={rule!r} ended at its bound. {search.message}", UserWarning, stacklevel=3
+        )
     return _as_bandwidth(problem, bandwidth), search
+
+
+def criterion_path(
+    problem: Problem, bandwidths: np.ndarray, criterion: str, *, algorithm: str, fallback: str, n_jobs: int | None
+) -> np.ndarray:
+    """A criterion of `CRITERIA` at each of these bandwidths, (n_bandwidths,) or (n_bandwidths, n_features)."""
+    settings, rows = _Settings(algorithm, _finite(fallback), n_jobs, None), np.arange(len(problem.y))
+    if bandwidths.ndim == 2:
+        by_one = [_Trials(problem, bandwidth, criterion, settings, rows) for bandwidth in bandwidths]
+        return np.array([trials.try_one(1.0) for trials in by_one])
+    n_units = problem.X.shape[1] if problem.metric == "euclidean" else 1
+    trials = _Trials(problem, np.ones(n_units), criterion, settings, rows)
+    trials.try_all(np.unique(bandwidths))
+    return np.array([trials.scores[bandwidth] for bandwidth in bandwidths])
+
+
+def _finite(fallback):
+    """The fallback for the error of a row that no other row reaches: a guess, where the user's gives no number."""
+    return "mean" if fallback in ("nan", "raise") else fallback

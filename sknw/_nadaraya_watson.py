@@ -59,6 +59,9 @@ class NadarayaWatsonRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         - "loo": the multiple with the lowest squared leave-one-out error, from 0.0001 to 100;
         - "gcv": with the lowest generalised cross-validation criterion [5]_;
         - "aicc": with the lowest corrected Akaike information criterion [6]_, which shies away from narrow bandwidths;
+        - "ard" (automatic relevance determination): a multiple for each feature, for the lowest leave-one-out error; a
+          feature that the error does not need is dropped, with the bandwidth ``inf`` [7]_, [8]_. By its gradient where
+          the kernel is positive everywhere, else by a slower search along one feature after the other;
         - "scott": n**(-1 / (d + 4)), with d features that vary;
         - "silverman": (n * (d + 2) / 4)**(-1 / (d + 4)).
 
@@ -105,10 +108,11 @@ class NadarayaWatsonRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         The bandwidth in use: a float where one number was given or the metric is not Euclidean.
 
     bandwidth_search_ : :class:`~sklearn.utils.Bunch`
-        The report of the rules "loo", "gcv" and "aicc", absent otherwise: `bandwidths` tried, in ascending order, their
-        `scores` by the `criterion` (lower is better; over several outputs each is scaled by its variance),
-        `best_index`, `best_score`, `n_evaluations`, and the outcome in `status` ("converged", "at the bound" or
-        "flat") and in a `message`.
+        The report of the rules "loo", "gcv", "aicc" and "ard", absent otherwise: `bandwidths` tried (in ascending
+        order; by "ard", in the order of the search), their `scores` by the `criterion` (lower is better; over several
+        outputs each is scaled by its variance), `best_index`, `best_score`, `n_evaluations`, and the outcome in
+        `status` ("converged", "at the bound" or "flat") and in a `message`. By "ard", the best is not the one with the
+        lowest score: it weighs simplicity too.
 
     attention_weights_ : AttentionMatrix of shape (n_samples, n_samples)
         The weights of the training labels in the fit to each training row, itself included. A lazy array: it costs
@@ -154,7 +158,11 @@ class NadarayaWatsonRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     .. [6] C. M. Hurvich, J. S. Simonoff and C.-L. Tsai (1998). Smoothing parameter selection in nonparametric
            regression using an improved Akaike information criterion. Journal of the Royal Statistical Society B 60 (2),
            271-293. :doi:`10.1111/1467-9868.00125`
-    .. [7] A. Zhang, Z. C. Lipton, M. Li and A. J. Smola (2023). Dive into Deep Learning, section 11.2, Attention
+    .. [7] K. Q. Weinberger and G. Tesauro (2007). Metric learning for kernel regression. AISTATS, PMLR 2, 612-619.
+           https://proceedings.mlr.press/v2/weinberger07a.html
+    .. [8] P. Hall, Q. Li and J. S. Racine (2007). Nonparametric estimation of regression functions in the presence of
+           irrelevant regressors. Review of Economics and Statistics 89 (4), 784-789. :doi:`10.1162/rest.89.4.784`
+    .. [9] A. Zhang, Z. C. Lipton, M. Li and A. J. Smola (2023). Dive into Deep Learning, section 11.2, Attention
            pooling by similarity. Cambridge University Press. https://d2l.ai
 
     Examples
@@ -213,6 +221,11 @@ class NadarayaWatsonRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         -------
         self : NadarayaWatsonRegressor
             Fitted.
+
+        Warns
+        -----
+        UserWarning
+            If the search for a bandwidth ended at its smallest or largest, with what that means.
 
         Raises
         ------

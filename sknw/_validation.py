@@ -14,6 +14,7 @@ from sklearn.utils.validation import validate_data
 from sknw._algorithms import ALGORITHMS
 from sknw._bandwidth import RULES
 from sknw._kernels import KERNELS, Kernel
+from sknw._leave_one_out import CRITERIA
 from sknw._pooling import FALLBACKS
 
 # Metrics of cdist whose value for a pair of rows depends on this pair alone.
@@ -139,7 +140,7 @@ def check_bandwidth(bandwidth, metric, n_features: int) -> str | float | np.ndar
     """The name of a rule, a float, or an array of one bandwidth a feature."""
     if isinstance(bandwidth, str):
         check_name(bandwidth, RULES, "bandwidth, where it names a rule,")
-        if bandwidth in ("scott", "silverman") and metric != "euclidean":
+        if RULES[bandwidth].by_feature and metric != "euclidean":
             raise ValueError(
                 f"bandwidth={bandwidth!r} multiplies the spreads of features and needs metric='euclidean'; got "
                 f"metric={metric!r}. Give a number, or 'loo'."
@@ -162,6 +163,21 @@ def check_bandwidth(bandwidth, metric, n_features: int) -> str | float | np.ndar
             f"bandwidth must have one value or one per feature ({n_features}); got an array of shape {values.shape}."
         )
     return values.astype(np.float64)
+
+
+def check_bandwidths(bandwidths, metric, n_features: int) -> np.ndarray:
+    """Numbers, or rows of one bandwidth a feature."""
+    values = np.asarray(bandwidths)
+    if values.ndim not in (1, 2) or len(values) == 0 or values.dtype.kind not in "iuf":
+        raise ValueError(
+            "bandwidths must be numbers, at least one, of shape (n_bandwidths,) or (n_bandwidths, n_features); got "
+            f"{bandwidths!r}."
+        )
+    return np.array([check_bandwidth(bandwidth, metric, n_features) for bandwidth in values.tolist()])
+
+
+def check_criterion(criterion) -> str:
+    return check_name(criterion, CRITERIA, "criterion")
 
 
 def check_kernel(kernel) -> Kernel:

@@ -11,7 +11,10 @@ from sknw.datasets import make_sine
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 3)) * [1, 10, 0.1]
 Y = np.sin(X[:, 0]) + X[:, 1] / 10 + 0.2 * RNG.normal(size=60)
-RULES = ["scott", "silverman", "loo", "gcv", "aicc"]
+RULES = ["scott", "silverman", "loo", "gcv", "aicc", "ard"]
+
+# Several of these data tell nothing, or all.
+pytestmark = pytest.mark.filterwarnings("ignore:.*ended at its bound:UserWarning")
 
 
 def criterion(name, model):
@@ -120,6 +123,19 @@ def test_loo_says_when_the_bandwidth_is_at_the_bound_or_does_not_matter():
     search = NadarayaWatsonRegressor().fit(x, np.ones(30)).bandwidth_search_
     assert search.status == "flat"
     assert search.best_index == search.n_evaluations - 1
+
+
+@pytest.mark.parametrize("rule", ["loo", "gcv", "aicc", "ard"])
+def test_a_search_that_ends_at_a_bound_warns(rule):
+    x = np.c_[np.arange(40), np.arange(40) % 7]
+    with pytest.warns(UserWarning, match=f"'{rule}' ended at its bound.*largest.*tell nothing of the labels"):
+        NadarayaWatsonRegressor(bandwidth=rule).fit(x, (-1.0) ** np.arange(40))
+
+
+def test_a_search_among_duplicates_warns():
+    x = np.random.default_rng(0).normal(size=(30, 2)).repeat(2, axis=0)
+    with pytest.warns(UserWarning, match="'loo' ended at its bound.*smallest.*100% of the rows have a duplicate"):
+        NadarayaWatsonRegressor().fit(x, np.random.default_rng(1).normal(size=30).repeat(2))
 
 
 def test_only_a_search_reports():

@@ -88,7 +88,7 @@ def test_regression_draws_one_feature_and_one_output():
 def test_attention_is_in_the_order_of_a_feature():
     rng = np.random.default_rng(0)
     rows = pd.DataFrame(rng.normal(size=(20, 2)), columns=["a", "b"])
-    model = NadarayaWatsonRegressor().fit(rows, rng.normal(size=20))
+    model = NadarayaWatsonRegressor(bandwidth=0.5).fit(rows, rng.normal(size=20))
     at = rows[:7] + 0.1
     display = AttentionDisplay.from_estimator(model, rows, at, feature="b")
     order = np.argsort(at["b"].to_numpy())

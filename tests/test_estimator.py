@@ -32,6 +32,8 @@ CONFIGURATIONS = [
     NadarayaWatsonRegressor(Decay()),
     NadarayaWatsonRegressor(metric="precomputed"),
     NadarayaWatsonRegressor(metric="cityblock"),
+    NadarayaWatsonRegressor(bandwidth="aicc"),
+    NadarayaWatsonRegressor(bandwidth="ard"),
     NadarayaWatsonRegressor(bandwidth="scott"),
     NadarayaWatsonRegressor("exponential", 0.5, n_jobs=2),
 ]
@@ -41,13 +43,14 @@ X /= X.std(axis=0)
 
 
 @pytest.mark.filterwarnings("ignore:.*no training row in reach:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*ended at its bound:UserWarning")
 @parametrize_with_checks(CONFIGURATIONS)
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("estimator", CONFIGURATIONS[:5], ids=repr)
+@pytest.mark.parametrize("estimator", CONFIGURATIONS[:7], ids=repr)
 def test_check_estimator(estimator):
     check_estimator(estimator)
 
@@ -57,6 +60,7 @@ def test_it_is_a_regressor():
 
 
 @pytest.mark.filterwarnings("ignore:.*no training row in reach:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*ended at its bound:UserWarning")
 def test_grid_search_over_kernel_and_bandwidth_in_a_pipeline():
     grid = {
         "nadarayawatsonregressor__kernel": ["gaussian", "epanechnikov", "cauchy"],

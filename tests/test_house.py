@@ -16,9 +16,11 @@ PACKAGE = Path(sknw.__file__).parent
 # From the top down: a module imports from rooms below its own.
 FLOORS = [
     ["__init__"],
+    ["_bandwidth_path"],
     ["_nadaraya_watson"],
     ["_attention_matrix", "_validation"],
     ["_bandwidth"],
+    ["_metric_learning"],
     ["_leave_one_out"],
     ["_pooling"],
     ["_algorithms"],

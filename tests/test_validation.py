@@ -87,7 +87,7 @@ def test_bad_sample_weight(weight, message):
         ([1, 2, 3], ValueError, r"one value or one per feature \(2\); got an array of shape \(3,\)"),
         ([[1, 2]], ValueError, r"one value or one per feature \(2\); got an array of shape \(1, 2\)"),
         ([], ValueError, r"one value or one per feature \(2\); got an array of shape \(0,\)"),
-        ("median", ValueError, "must be one of 'aicc', 'gcv', 'loo', 'scott', 'silverman'; got 'median'"),
+        ("median", ValueError, "must be one of 'aicc', 'ard', 'gcv', 'loo', 'scott', 'silverman'; got 'median'"),
         (None, TypeError, "bandwidth must be a positive number, .*'loo'.*; got None"),
         (True, TypeError, "bandwidth must be a positive number, .*; got True"),
         (1j, TypeError, "bandwidth must be a positive number, .*; got 1j"),

@@ -1,0 +1,152 @@
+"""Metric learning: one bandwidth a feature, for the lowest leave-one-out error."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.optimize import minimize
+
+from sknw._algorithms import Problem, build
+from sknw._leave_one_out import CRITERIA, error_gradient, leave_one_out
+
+# A minimum of log error + _SHRINKAGE / n * sum (logs - their mean)**2 is sought: features are alike unless the data say
+# otherwise. A feature is dropped where that raises log error by no more than _WORTH / n, what a parameter is worth to
+# Akaike's criterion.
+_SHRINKAGE = 2.0
+_WORTH = 2.0
+
+# Iterations from each start, and from the best of what they reached.
+_FIRST_ITERATIONS = 8
+_ITERATIONS = 60
+
+# Added to errors before the logarithm, in units of the labels' variance: among bandwidths that interpolate repeated
+# rows, rounding must not decide.
+_NO_ERROR = 1e-10
+
+# A slope is taken to be at least this share of the features' root mean square.
+_LEAST_SLOPE = 1e-2
+
+
+class Descent:
+    """The way to the bandwidths with the lowest leave-one-out error, in logarithms of multiples of their unit.
+
+    By L-BFGS for a kernel that is positive everywhere; by Powell's search along each feature for one that ends.
+
+    Parameters
+    ----------
+    problem : Problem
+        With the Euclidean metric.
+    unit : ndarray of shape (n_features,)
+        Spreads of the features, inf for one without influence.
+    bounds : (float, float)
+        The smallest multiple and the largest.
+    rows : ndarray of shape (n_rows,)
+        The training rows whose errors count.
+    algorithm, fallback, n_jobs
+        How predictions are made without a row.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n_rows,)
+    active : ndarray of shape (n_features,) of bool
+        The features with a finite bandwidth. The logarithms are theirs.
+    tried : list of (ndarray of shape (n_features,), float)
+        Bandwidths and their errors.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        unit: np.ndarray,
+        bounds: tuple[float, float],
+        rows: np.ndarray,
+        algorithm: str,
+        fallback: str,
+        n_jobs: int | None,
+    ):
+        self._problem, self._unit, self._bounds, self.rows = problem, unit, np.log(bounds), rows
+        self._algorithm, self._fallback, self._n_jobs = algorithm, fallback, n_jobs
+        self._smooth = problem.kernel.log_ratio is not None
+        variance = problem.variances[0] if len(problem.variances) == 1 else 1.0
+        self._no_error = _NO_ERROR * variance + np.finfo(float).tiny
+        self.active = np.isfinite(unit)
+        self.tried: list[tuple[np.ndarray, float]] = []
+
+    def bandwidth(self, logs: np.ndarray) -> np.ndarray:
+        """(n_features,), inf for features that are not active."""
+        bandwidth = np.full(len(self._unit), np.inf)
+        bandwidth[self.active] = self._unit[self.active] * np.exp(logs)
+        return bandwidth
+
+    def error(self, logs: np.ndarray) -> float:
+        """The error at these logarithms."""
+        return self._error(logs)[0]
+
+    def slope_start(self, logs: np.ndarray) -> np.ndarray:
+        """Logarithms that are the lower, the steeper the labels are in a feature, for lines fitted at these ones."""
+        problem = self._problem.at(self.bandwidth(logs))
+        points = problem.centred(problem.keys)
+        labels = (problem.y - problem.offset) / np.sqrt(np.where(problem.variances > 0, problem.variances, 1))
+        products = (labels[:, :, None] * points[:, None]).reshape(len(points), -1)
+        means = self._predictions(replace(problem, y=np.hstack([labels, points, np.square(points), products])))
+        label, point, square, product = np.split(means, np.cumsum([labels.shape[1], *2 * points.shape[1:]]), axis=1)
+        covariance = product.reshape(len(means), labels.shape[1], -1) - label[:, :, None] * point[:, None]
+        variance = (square - np.square(point))[:, None]
+        slopes = np.divide(covariance, variance, out=np.zeros_like(covariance), where=variance > 1e-9)
+        # From bandwidths to spreads.
+        steepness = np.sqrt(np.square(slopes).mean(axis=(0, 1))) / np.exp(logs)
+        typical = np.sqrt(np.square(steepness).mean())
+        if typical == 0:
+            return logs
+        return logs - np.log(np.maximum(steepness / typical, _LEAST_SLOPE))
+
+    def from_starts(self, starts: list[np.ndarray]) -> np.ndarray:
+        """The lowest point that is reached from several."""
+        if self._smooth:
+            starts = [self.descend(start, _FIRST_ITERATIONS) for start in starts]
+        return self.descend(min(starts, key=lambda logs: self._objective(logs)[0]))
+
+    def descend(self, logs: np.ndarray, iterations: int = _ITERATIONS) -> np.ndarray:
+        """The point that is reached from these logarithms."""
+        logs, bounds = np.clip(logs, *self._bounds), [self._bounds] * len(logs)
+        if self._smooth:
+            options = {"ftol": 1e-9, "gtol": 1e-5, "maxiter": iterations}
+            return minimize(self._objective, logs, jac=True, bounds=bounds, method="L-BFGS-B", options=options).x
+        options = {"xtol": 1e-2, "ftol": 1e-4}
+        return minimize(lambda at: self._objective(at)[0], logs, bounds=bounds, method="Powell", options=options).x
+
+    def drop(self, logs: np.ndarray) -> np.ndarray:
+        """Drop features that the error does not need, those with the widest bandwidths first. At least one stays."""
+        by_feature = dict(zip(np.flatnonzero(self.active), logs, strict=True))
+        error = self.error(logs)
+        for feature in sorted(by_feature, key=lambda feature: -by_feature[feature])[: len(logs) - 1]:
+            self.active[feature] = False
+            without = self.error(np.array([by_feature[k] for k in np.flatnonzero(self.active)]))
+            rise = np.log(without + self._no_error) - np.log(error + self._no_error)
+            if rise <= _WORTH / self._problem.n_rows:
+                error = without
+            else:
+                self.active[feature] = True
+        return np.array([by_feature[k] for k in np.flatnonzero(self.active)])
+
+    def _objective(self, logs):
+        error, gradient = self._error(logs)
+        shrinkage, deviations = _SHRINKAGE / self._problem.n_rows, logs - logs.mean()
+        error += self._no_error
+        return np.log(error) + shrinkage * deviations @ deviations, gradient / error + 2 * shrinkage * deviations
+
+    def _error(self, logs):
+        """The error and its gradient, zero for a kernel that ends."""
+        bandwidth = self.bandwidth(logs)
+        problem = self._problem.at(bandwidth)
+        if self._smooth:
+            error, gradient = error_gradient(problem, self.rows, self._n_jobs)
+        else:
+            left_out = leave_one_out(build(self._algorithm, problem), self._fallback, self._n_jobs, self.rows)
+            error, gradient = CRITERIA["loo"](problem, left_out), np.zeros(len(logs))
+        self.tried.append((bandwidth, error))
+        return error, gradient
+
+    def _predictions(self, problem):
+        return leave_one_out(build(self._algorithm, problem), self._fallback, self._n_jobs, self.rows).predictions
