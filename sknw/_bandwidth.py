@@ -127,7 +127,9 @@ class _Trials:
     def try_one(self, multiple: float) -> float:
         """Compute the criterion at a multiple."""
         algorithm, fallback, n_jobs, _ = self._settings
-        fitted = build(algorithm, self._problem.at(_as_bandwidth(self._problem, self._unit * multiple)))
+        problem = self._problem.at(_as_bandwidth(self._problem, self._unit * multiple))
+        # To choose takes longer than what cells need for few rows, and so does all else for many.
+        fitted = build("cells" if _in_cells(problem, algorithm) else algorithm, problem)
         left_out = leave_one_out(fitted, fallback, n_jobs, self.rows)
         self.scores[multiple] = self._criterion(self._problem, left_out)
         return self.scores[multiple]

@@ -72,16 +72,18 @@ class Cells:
         """Kernel sums, as the promise in the package's docstring has them."""
         points = self._keys.points(queries)
         order = self._keys.order(points)
-        sums, log_scale = np.empty((len(points), self.problem.values.shape[1])), np.empty(len(points))
+        sums, log_scale = np.empty((self.problem.values.shape[1], len(points))), np.empty(len(points))
         places = None if excluded is None else self._keys.places(excluded)
 
         def tile_sums(tile):
             some = order[tile]
             own = None if places is None else places[some]
-            sums[some], log_scale[some] = self._method.sums(points.take(some, axis=0), own)
+            tile_sums, log_scale[some] = self._method.sums(points.take(some, axis=0), own)
+            for column, total in zip(sums, tile_sums.T, strict=True):
+                column[some] = total
 
         map_tiles(tile_sums, len(points), _TILE, n_jobs)
-        return sums, log_scale
+        return sums.T, log_scale
 
     def nearest(self, queries: np.ndarray, excluded: np.ndarray | None = None) -> np.ndarray:
         """Sums of the values of the nearest keys, ties included: (n_queries, n_outputs + 1)."""
@@ -89,8 +91,13 @@ class Cells:
 
     @cached_property
     def _keys(self) -> Line | Plane:
-        return Line(self.problem) if _n_features(self.problem) == 1 else Plane(self.problem)
+        problem = self.problem
+        if _n_features(problem) > 1:
+            return Plane(problem)
+        if "line" not in problem.shared:
+            problem.shared["line"] = Line(problem)
+        return problem.shared["line"]
 
     @cached_property
     def _method(self) -> Moments | Scans | Expansions | Plane:
-        return self._keys if isinstance(self._keys, Plane) else _method_for(self.problem)(self._keys)
+        return self._keys if isinstance(self._keys, Plane) else _method_for(self.problem)(self.problem, self._keys)

@@ -13,12 +13,14 @@ Scientific and Statistical Computing 12 (1), 79-94, doi:10.1137/0912004.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from sknw._algorithms._line import Line
 from sknw._algorithms._problem import Problem
-from sknw._algorithms._series import TERMS, Series, fallen, polynomials, widest
-from sknw._algorithms._tiles import batches, map_tiles
+from sknw._algorithms._series import TERMS, fallen, polynomials, series_of, widest
+from sknw._algorithms._tiles import batches, map_tiles, row_batch
 
 # Cells that are further apart have no series.
 _FARTHEST = 1000
@@ -29,11 +31,8 @@ _TOLERANCE = 5e-13
 # ... and if there are so few keys in reach that this is faster.
 _FEW_KEYS = 64
 
-# Keys in a block, for which Chebyshev polynomials are held.
-_BLOCK = 2**13
-
-# Cells whose series are summed at a time.
-_CELLS = 2**14
+# Keys or queries in a block, for which Chebyshev polynomials are held.
+_BLOCK = 2**12
 
 # Beyond this the numbers of neighbouring cells are not told apart.
 _LAST_CELL = 2.0**50
@@ -44,23 +43,24 @@ class Expansions:
 
     Parameters
     ----------
+    problem : Problem
     line : Line
     """
 
     needs = "is smooth and falls to nothing, or has all keys in reach, within some 300 bandwidths"
 
-    def __init__(self, line: Line):
+    def __init__(self, problem: Problem, line: Line):
         self._line = line
-        self._kernel = line.problem.kernel
-        self._width = _width(line.problem)
-        self._series = Series(self._kernel, self._width / line.unit, _reach(line.problem))
-        cell, place = self._locate(line.keys)
+        self._kernel = problem.kernel
+        self._unit = float(problem.unit)
+        self._width = _width(problem)
+        self._series = series_of(self._kernel, self._width / self._unit, _reach(problem))
+        cell, _ = self._locate(line.keys)
         begin = np.flatnonzero(np.diff(cell, prepend=np.nan) != 0)
         # The cells with keys, in ascending order, what their keys weigh, and how many keys are before each.
         self._cell = cell[begin]
         self._mass = np.add.reduceat(line.values[:, -1], begin)
         self._before = np.append(begin, len(cell))
-        self._moments = self._sum_moments(place)
         self._crowded = self._in_reach(self._cell) > _FEW_KEYS
         # The series for these cells, and bounds on their errors, and where they are.
         self._local, self._bound = self._expand(self._cell[self._crowded])
@@ -90,40 +90,51 @@ class Expansions:
         low = np.searchsorted(self._cell, cells - reach)
         return self._before[np.searchsorted(self._cell, cells + reach, "right")] - self._before[low]
 
-    def _sum_moments(self, place):
-        """Sums of values times Chebyshev polynomials over the keys of each cell: (n_cells, n_columns, TERMS)."""
+    @cached_property
+    def _moments(self):
+        """Sums of values times Chebyshev polynomials over the keys of each cell: (n_columns, n_cells + 1, TERMS).
+
+        The last cell has no keys.
+        """
         values = self._line.values
-        moments = np.zeros((len(self._cell), values.shape[1], TERMS))
+        _, place = self._locate(self._line.keys)
+        moments = np.zeros((values.shape[1], len(self._cell) + 1, TERMS))
         for block in batches(len(place), _BLOCK):
             factors = polynomials(place[block])
             first, last = np.searchsorted(self._before, [block.start, block.stop - 1], "right") - 1
             begin = np.maximum(self._before[first : last + 1] - block.start, 0)
             for column, value in enumerate(values[block].T):
-                moments[first : last + 1, column] += np.add.reduceat(factors * value, begin, axis=1).T
+                moments[column, first : last + 1] += np.add.reduceat(factors * value, begin, axis=1).T
         return moments
 
     def _expand(self, cells):
         """The series of the sums in each of these cells, (n, n_columns, TERMS), and bounds on their errors, (n,)."""
-        local, bound = np.zeros((len(cells), *self._moments.shape[1:])), np.zeros(len(cells))
+        local, bound = np.empty((len(cells), self._line.values.shape[1], TERMS)), np.empty(len(cells))
 
         def expand_block(block):
             local[block], bound[block] = self._expand_block(cells[block])
 
-        map_tiles(expand_block, len(cells), _CELLS, None)
+        map_tiles(expand_block, len(cells), row_batch(self._series.stacked.size // TERMS), None)
         return local, bound
 
     def _expand_block(self, cells):
-        series, columns = self._series, self._moments.shape[1:]
-        local, bound, met = np.zeros((len(cells), *columns)), np.zeros(len(cells)), np.zeros(len(cells))
-        for distance in range(-series.reach, series.reach + 1):
-            source = np.minimum(np.searchsorted(self._cell, cells - distance), len(self._cell) - 1)
-            some = np.flatnonzero(self._cell[source] == cells - distance)
-            source = source[some]
-            moments = self._moments.take(source, axis=0).reshape(-1, TERMS)
-            local[some] += (moments @ series.matrix(distance)).reshape(-1, *columns)
-            bound[some] += series.error[abs(distance)] * self._mass[source]
-            met[some] += self._mass[source]
-        return local, bound + series.beyond * (self._mass.sum() - met)
+        series, mass = self._series, np.append(self._mass, 0)
+        source = self._sources(cells)
+        met = mass.take(source)
+        bound = met @ series.errors + series.beyond * (self._mass.sum() - met.sum(axis=1))
+        moments = (column.take(source, axis=0).reshape(len(cells), -1) for column in self._moments)
+        return np.stack([column @ series.stacked for column in moments], axis=1), bound
+
+    def _sources(self, cells):
+        """The numbers of the cells from -reach to reach about each of these: (n, 2 * reach + 1)."""
+        n_cells, n_distances = len(self._cell), 2 * self._series.reach + 1
+        low = cells - self._series.reach
+        near = np.searchsorted(self._cell, low)[:, None] + np.arange(n_distances)
+        distance = self._cell.take(near, mode="clip") - low[:, None]
+        row, there = np.nonzero((near < n_cells) & (distance < n_distances))
+        sources = np.full(near.shape, n_cells)
+        sources[row, distance[row, there].astype(int)] = near[row, there]
+        return sources
 
     def sums(self, points: np.ndarray, own: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """Kernel sums for queries in ascending order; own is the place of a key that does not count."""
@@ -132,21 +143,25 @@ class Expansions:
         begin = np.flatnonzero(np.diff(cell, prepend=np.nan) != 0)
         local, bound, crowded = self._series_of(cell[begin])
         size = np.diff(np.append(begin, len(cell)))
-        bound, crowded = np.repeat(bound, size), np.repeat(crowded, size)
-        sums, log_scale = np.zeros((len(points), local.shape[1])), np.zeros(len(points))
-        some = np.flatnonzero(crowded)
-        which = np.repeat(np.arange(len(begin)), size)[some]
-        factors = np.ascontiguousarray(polynomials(place[some]).T)
-        sums[some] = np.einsum("mcp,mp->mc", local.take(which, axis=0), factors)
-        exact = ~crowded
+        bound, exact = np.repeat(bound, size), np.repeat(~crowded, size)
+        which = np.repeat(np.arange(len(begin)), size)
+        sums, log_scale = np.zeros((local.shape[1], len(points))).T, np.zeros(len(points))
+        some = np.flatnonzero(~exact)
+        for block in batches(len(some), _BLOCK):
+            at = some[block]
+            factors = np.ascontiguousarray(polynomials(place[at]).T)
+            sums[at] = np.einsum("mcp,mp->mc", local.take(which[at], axis=0), factors)
         if own is not None:
             there = own >= 0
             exact |= there & (line.keys[own] != points)
-            bound = bound + there * 2.0**-50 * sums[:, -1]
-            sums -= self._kernel(0.0) * np.where(there[:, None], line.values[own], 0)
+            bound += there * 2.0**-50 * sums[:, -1]
+            for total, values in zip(sums.T, line.values.T, strict=True):
+                total -= self._kernel(0.0) * there * values[own]
         again = np.flatnonzero(exact | ~(bound <= _TOLERANCE * sums[:, -1]))
         if len(again):
-            sums[again], log_scale[again] = line.exact_sums(points[again], None if own is None else own[again])
+            sums[again], log_scale[again] = line.exact_sums(
+                self._unit, points[again], None if own is None else own[again]
+            )
         return sums, log_scale
 
     def _series_of(self, cells):
@@ -154,8 +169,7 @@ class Expansions:
         place = np.minimum(np.searchsorted(self._cell, cells), len(self._cell) - 1)
         known = self._cell[place] == cells
         crowded = (np.abs(cells) < _LAST_CELL) & (self._in_reach(cells) > _FEW_KEYS)
-        local = np.zeros((len(cells), *self._local.shape[1:]))
-        bound = np.zeros(len(cells))
+        local, bound = np.zeros((len(cells), *self._local.shape[1:])), np.zeros(len(cells))
         old, new = known & crowded, ~known & crowded
         local[old], bound[old] = self._local[self._index[place[old]]], self._bound[self._index[place[old]]]
         if new.any():

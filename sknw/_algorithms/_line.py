@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from sknw._algorithms._problem import TIED, Problem
 from sknw._algorithms._tiles import batches
@@ -14,31 +15,34 @@ from sknw._kernels import LOWEST_LOG
 # Keys in a block of a long running sum: few enough that their moments stay in the cache.
 _BLOCK = 2**12
 
-# Pairs of a query and a key that are held at a time.
-_PAIRS = 2**18
+# Pairs of a query and a key that are held at a time: few enough that they stay in the cache.
+_PAIRS = 2**14
 
 # What the keys beyond a window of a kernel that is positive everywhere may weigh, in relation to those in it.
 _TOLERANCE = 1e-13
 
 
 class Line:
-    """The keys that are there, in ascending order, and their values.
+    """The keys that are there, in ascending order, and their values: the same line serves all bandwidths.
 
     Parameters
     ----------
     problem : Problem
-        With one feature that matters.
+        With one feature that matters. Its bandwidth has no influence.
     """
 
     def __init__(self, problem: Problem):
-        self.problem = problem
-        self._order = problem.ascending
+        self._kernel = problem.kernel
+        present = np.flatnonzero(~problem.absent)
+        self._order = present[np.argsort(problem.keys[present, 0])]
+        # Where each key of the problem is in this order; -1 for one that is not there.
+        self._place = np.full(len(problem.y), -1)
+        self._place[self._order] = np.arange(len(self._order))
         # Two more keys: one behind all, and one before all, at the place -1.
         self._padded = np.append(problem.keys[:, 0].take(self._order), [np.inf, -np.inf])
         self.keys = self._padded[:-2]
         self.values: np.ndarray = problem.values.take(self._order, axis=0)
         self.weight = self.values[:, -1].sum()
-        self.unit = float(problem.unit)
 
     def points(self, queries: np.ndarray) -> np.ndarray:
         """The coordinates of queries: (n_queries,)."""
@@ -50,9 +54,7 @@ class Line:
 
     def places(self, keys: np.ndarray) -> np.ndarray:
         """Where keys of the problem are in this order; -1 for one that is not there."""
-        places = np.full(len(self.problem.y), -1)
-        places[self._order] = np.arange(len(self._order))
-        return places[keys]
+        return self._place[keys]
 
     # ---- running sums
 
@@ -125,52 +127,64 @@ class Line:
 
     # ---- key by key
 
-    def window_sums(self, points: np.ndarray, low: np.ndarray, high: np.ndarray, own: np.ndarray | None) -> np.ndarray:
+    def window_sums(
+        self, unit: float, points: np.ndarray, low: np.ndarray, high: np.ndarray, own: np.ndarray | None
+    ) -> np.ndarray:
         """Sums over the keys [low, high) of each query, for a kernel that ends."""
 
-        def weights(query, key):
-            return self.problem.kernel.of_square(np.square(points[query] - self.keys[key]) / self.unit**2)
+        def weights(some, keys):
+            return self._kernel.of_square(np.square(points[some, None] - keys) / unit**2)
 
-        return self._sum_pairs(low, high, own, weights)
+        return self._sum_windows(low, high, own, weights)
 
-    def exact_sums(self, points: np.ndarray, own: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    def exact_sums(self, unit: float, points: np.ndarray, own: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """Sums over all keys that count, for a kernel that is positive everywhere, in units of the largest weight."""
-        log_ratio = self.problem.kernel.log_ratio
+        log_ratio = self._kernel.log_ratio
         assert log_ratio is not None
         left, right = self.neighbours(points, own)
         keys = self._padded
         place = np.where(points - keys[left] <= keys[right] - points, left, right)
         alone = np.isinf(keys[place])
         near = np.where(alone, points, keys[place])
-        u = np.abs(points - near) / self.unit
+        u = np.abs(points - near) / unit
         share = self.values[np.where(alone, 0, place), -1] / self.weight
-        reach = self.unit * (u + self.problem.kernel.step(u, -np.log(_TOLERANCE * share)))
+        reach = unit * (u + self._kernel.step(u, -np.log(_TOLERANCE * share)))
         low = np.searchsorted(self.keys, points - reach, "left")
         high = np.where(alone, low, np.searchsorted(self.keys, points + reach, "right"))
         t0 = u * u
 
-        def weights(query, key):
-            q, x, other = points[query], self.keys[key], near[query]
+        def weights(some, keys):
+            q, nearest = points[some, None], near[some, None]
             # The difference of two squares, without cancellation far from the keys.
-            logs = log_ratio(t0[query], (other - x) / self.unit * (((q - x) + (q - other)) / self.unit))
-            logs = np.minimum(logs, 0)  # the excluded key may be nearer than all that count
-            return np.exp(logs, out=np.zeros_like(logs), where=logs > LOWEST_LOG)
+            dt = (nearest - keys) / unit
+            dt *= ((q - keys) + (q - nearest)) / unit
+            logs = log_ratio(t0[some, None], dt)
+            # The excluded key may be nearer than all that count.
+            return np.exp(np.clip(logs, LOWEST_LOG, 0, out=logs), out=logs)
 
-        return self._sum_pairs(low, high, own, weights), log_ratio(np.zeros_like(t0), t0)
+        return self._sum_windows(low, high, own, weights), log_ratio(np.zeros_like(t0), t0)
 
-    def _sum_pairs(self, low, high, own, weights):
-        """Sums of weights(query, key) * values over the keys [low, high) of each query."""
-        sums = np.zeros((len(low), self.values.shape[1]))
-        size = np.maximum(high - low, 0)
-        some = np.flatnonzero(size)
-        # Groups of at most _PAIRS pairs, or of one query.
-        cuts = np.flatnonzero(np.diff(np.cumsum(size[some]) // _PAIRS)) + 1
-        for group in np.split(some, cuts) if len(some) else []:
-            first = np.cumsum(size[group]) - size[group]
-            query = np.repeat(group, size[group])
-            key = np.arange(len(query)) + np.repeat(low[group] - first, size[group])
-            weight = weights(query, key)
-            if own is not None:
-                weight[key == own[query]] = 0
-            sums[group] = np.add.reduceat(weight[:, None] * self.values[key], first, axis=0)
+    def _sum_windows(self, low, high, own, weights):
+        """Sums of weights(some queries, keys) * values over the keys [low, high) of each query.
+
+        Windows are widened to a power of two keys, so that many of one width are summed together; what is beyond
+        [low, high) weighs nothing.
+        """
+        n_keys, n_columns = self.values.shape
+        sums = np.zeros((n_columns, len(low))).T
+        power = np.where(high > low, np.frexp(high - low - 1)[1], -1)
+        for width in 2 ** np.unique(power[power >= 0]):
+            wide = min(width, n_keys)
+            keys, *columns = (sliding_window_view(numbers, wide) for numbers in (self.keys, *self.values.T))
+            group = np.flatnonzero(2.0**power == width)
+            for batch in batches(len(group), max(1, _PAIRS // wide)):
+                some = group[batch]
+                start = np.minimum(low[some], n_keys - wide)
+                weight = weights(some, keys[start])
+                number = np.arange(wide)
+                weight[(number < (low[some] - start)[:, None]) | (number >= (high[some] - start)[:, None])] = 0
+                if own is not None:
+                    weight[number == (own[some] - start)[:, None]] = 0
+                for column, values in enumerate(columns):
+                    sums[some, column] = np.einsum("ij,ij->i", weight, values[start])
         return sums

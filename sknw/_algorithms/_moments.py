@@ -32,14 +32,15 @@ class Moments:
 
     Parameters
     ----------
+    problem : Problem
     line : Line
     """
 
     needs = "is a polynomial and ends at u = 1"
 
-    def __init__(self, line: Line):
+    def __init__(self, problem: Problem, line: Line):
         self._line = line
-        self._unit = line.unit
+        self._unit = float(problem.unit)
         keys = line.keys
         position = np.floor((keys - keys[0]) / self._unit)
         # The number of each key's cell; only cells with keys are counted.
@@ -48,7 +49,7 @@ class Moments:
         self._begin = np.flatnonzero(np.diff(self._cell, prepend=-1))
         last = np.append(self._begin[1:], len(keys)) - 1
         self._middle = keys[self._begin] / 2 + keys[last] / 2
-        self._polynomial = np.array(line.problem.kernel.polynomial, dtype=float)
+        self._polynomial = np.array(problem.kernel.polynomial, dtype=float)
         self._expansion = self._expand()
         # The error of a weight that a bound on all terms of its expansion gives.
         self._roundoff = 2.0**-53 * np.polynomial.Polynomial(np.abs(self._polynomial))(2.0)
@@ -102,7 +103,7 @@ class Moments:
         some = np.flatnonzero(one_by_one)
         if len(some):
             own = None if own is None else own[some]
-            sums[some] = self._line.window_sums(points[some], low[some], high[some], own)
+            sums[some] = self._line.window_sums(self._unit, points[some], low[some], high[some], own)
         return sums, np.zeros(len(points))
 
     def _window(self, points):

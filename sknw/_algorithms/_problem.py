@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy.spatial.distance import cdist
@@ -25,7 +26,7 @@ TIED = 1e-13
 
 
 _OF_VALUES = ("weight", "absent", "repetitions", "low", "high", "offset", "variances", "values")
-_OF_KEYS = ("keys", "_features", "_exponent", "extent", "ascending")
+_OF_KEYS = ("keys", "_features", "_exponent", "extent", "shared")
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,10 +170,9 @@ class Problem:
         return keys.max(axis=1) - keys.min(axis=1)
 
     @cached_property
-    def ascending(self) -> np.ndarray:
-        """The keys that are there, by the first feature that matters, in ascending order."""
-        first = np.where(self.absent, np.inf, self.keys[:, 0])
-        return np.argsort(first)[: np.count_nonzero(~self.absent)]
+    def shared(self) -> dict[str, Any]:
+        """What algorithms have made of keys and values, for the next bandwidth."""
+        return {}
 
     def scale(self, X: np.ndarray) -> np.ndarray:
         """Queries or keys as `squares` takes them, in float64."""

@@ -29,15 +29,17 @@ class Scans:
 
     Parameters
     ----------
+    problem : Problem
     line : Line
     """
 
     needs = "is a polynomial times an exponential and never ends"
 
-    def __init__(self, line: Line):
+    def __init__(self, problem: Problem, line: Line):
         self._line = line
-        self._polynomial = np.array(line.problem.kernel.polynomial, dtype=float)
-        self._rate = line.problem.kernel.rate
+        self._unit = float(problem.unit)
+        self._polynomial = np.array(problem.kernel.polynomial, dtype=float)
+        self._rate = problem.kernel.rate
         self._left = self._scan(line.keys, line.values)
         self._right = np.ascontiguousarray(self._scan(-line.keys[::-1], line.values[::-1])[::-1])
 
@@ -63,12 +65,12 @@ class Scans:
         state[:n_keys, 0] = values
         state = np.ascontiguousarray(state.reshape(n_blocks, size, -1, n_columns).swapaxes(0, 1))
         for i in range(1, size):
-            state[i] += self._shift(state[i - 1], (x[i] - x[i - 1]) / self._line.unit)
+            state[i] += self._shift(state[i - 1], (x[i] - x[i - 1]) / self._unit)
         carried, end, step = state[-1].copy(), x[-1], 1
         while step < n_blocks:
-            carried[step:] += self._shift(carried[:-step], (end[step:] - end[:-step]) / self._line.unit)
+            carried[step:] += self._shift(carried[:-step], (end[step:] - end[:-step]) / self._unit)
             step *= 2
-        state[:, 1:] += self._shift(carried[:-1], (x[:, 1:] - end[:-1]) / self._line.unit)
+        state[:, 1:] += self._shift(carried[:-1], (x[:, 1:] - end[:-1]) / self._unit)
         return state.swapaxes(0, 1).reshape(n_blocks * size, -1, n_columns)[:n_keys]
 
     def _shift(self, state, gap, relief=0.0):
@@ -96,7 +98,7 @@ class Scans:
         for place, sign in ((left, 1), (right, -1)):
             there = (place >= 0) & (place < n_keys)
             place = np.clip(place, 0, n_keys - 1)
-            gaps.append(np.where(there, sign * (points - line.keys[place]) / line.unit, np.inf))
+            gaps.append(np.where(there, sign * (points - line.keys[place]) / self._unit, np.inf))
         nearest = np.minimum(*gaps)
         sums = np.zeros((len(points), line.values.shape[1]))
         for place, gap, state in ((left, gaps[0], self._left), (right, gaps[1], self._right)):
@@ -106,5 +108,7 @@ class Scans:
         log_scale = np.where(nearest < np.inf, -self._rate * nearest, 0.0)
         again = np.flatnonzero(strange | (sums[:, -1] < _TINY) & (nearest < np.inf))
         if len(again):
-            sums[again], log_scale[again] = line.exact_sums(points[again], None if own is None else own[again])
+            sums[again], log_scale[again] = line.exact_sums(
+                self._unit, points[again], None if own is None else own[again]
+            )
         return sums, log_scale

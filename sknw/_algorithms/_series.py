@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -35,19 +35,34 @@ class Series:
         transform = np.cos(np.pi * order[:, None] * (order + 0.5) / TERMS) * 2 / TERMS
         transform[0] /= 2
         grid = polynomials(_GRID)
-        self._matrix = np.empty((reach + 1, TERMS, TERMS))
+        distance = np.arange(reach + 1)[:, None, None]
+        known, wanted = (kernel((distance + (points - points[:, None]) / 2) * width) for points in (nodes, _GRID))
+        self._matrix = transform @ known @ transform.T
         # The largest error, and the largest weight.
-        self.error, self.largest = np.empty(reach + 1), np.empty(reach + 1)
-        for distance in range(reach + 1):
-            known, wanted = (kernel((distance + (points - points[:, None]) / 2) * width) for points in (nodes, _GRID))
-            self._matrix[distance] = matrix = transform @ known @ transform.T
-            self.largest[distance] = wanted.max()
-            error = 2 * np.abs(grid.T @ matrix @ grid - wanted).max()
-            self.error[distance] = error + 2.0**-50 * self.largest[distance]
+        self.largest = wanted.max(axis=(1, 2))
+        error = 2 * np.abs(grid.T @ self._matrix @ grid - wanted).max(axis=(1, 2))
+        self.error = error + 2.0**-50 * self.largest
+
+    @cached_property
+    def stacked(self) -> np.ndarray:
+        """The matrices from cells of keys at all distances, from -reach to reach, on top of each other."""
+        return np.concatenate([self.matrix(-distance) for distance in range(-self.reach, self.reach + 1)])
+
+    @cached_property
+    def errors(self) -> np.ndarray:
+        """Their errors."""
+        return self.error[np.abs(np.arange(-self.reach, self.reach + 1))]
 
     def matrix(self, distance):
         matrix = self._matrix[abs(distance)]
         return matrix if distance >= 0 else matrix.T
+
+
+# Widths that are a power of two leave few relative to a ladder of bandwidths: the same series return.
+@lru_cache(16)
+def series_of(kernel: Kernel, width: float, reach: int) -> Series:
+    """A series, kept for those who ask for it again."""
+    return Series(kernel, width, reach)
 
 
 @lru_cache
@@ -59,6 +74,7 @@ def widest(kernel: Kernel) -> float:
     return 0.0
 
 
+@lru_cache
 def fallen(kernel: Kernel) -> float:
     """How many bandwidths away keys are left out."""
     return float(kernel.step(np.zeros(1), np.array(_DROP))[0])
@@ -68,7 +84,8 @@ def polynomials(x):
     """Chebyshev polynomials of x: (TERMS, n)."""
     values = np.empty((TERMS, len(x)))
     values[0], values[1] = 1, x
+    doubled = 2 * x
     for k in range(2, TERMS):
-        np.multiply(2 * x, values[k - 1], out=values[k])
+        np.multiply(doubled, values[k - 1], out=values[k])
         values[k] -= values[k - 2]
     return values
