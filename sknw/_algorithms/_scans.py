@@ -19,6 +19,9 @@ from sknw._algorithms._line import Line
 from sknw._algorithms._problem import Problem
 from sknw._kernels import LOWEST_LOG
 
+# Keys in a block: few, for each takes steps of its own, and enough for what blocks hand on to be little.
+_BLOCK = 16
+
 # A sum that is smaller, in units of the weight that the nearest key would have if its sample weight were 1, may have
 # lost keys to underflow.
 _TINY = 1e-250
@@ -41,7 +44,7 @@ class Scans:
         self._polynomial = np.array(problem.kernel.polynomial, dtype=float)
         self._rate = problem.kernel.rate
         self._left = self._scan(line.keys, line.values)
-        self._right = np.ascontiguousarray(self._scan(-line.keys[::-1], line.values[::-1])[::-1])
+        self._right = np.ascontiguousarray(self._scan(-line.keys[::-1], line.values[::-1])[..., ::-1])
 
     @staticmethod
     def serves(problem: Problem) -> bool:
@@ -53,35 +56,34 @@ class Scans:
         return 1e-3 + 7e-7 * len(problem.y) * len(problem.kernel.polynomial or ())
 
     def _scan(self, keys, values):
-        """Sums over this and all earlier keys of exp(-rate * u) * u**j * values: (n_keys, n_moments, n_columns)."""
+        """Sums over this and all earlier keys of exp(-rate * u) * u**j * values: (n_moments, n_columns, n_keys)."""
         n_keys, n_columns = values.shape
-        size = int(np.ceil(np.sqrt(n_keys)))
-        n_blocks = -(-n_keys // size)
+        n_blocks = -(-n_keys // _BLOCK)
+        n_moments, missing = len(self._polynomial), n_blocks * _BLOCK - n_keys
         # Row i holds key i of every block; the last block is filled up with keys that weigh nothing.
-        x = np.full(n_blocks * size, keys[-1])
-        x[:n_keys] = keys
-        x = np.ascontiguousarray(x.reshape(n_blocks, size).T)
-        state = np.zeros((n_blocks * size, len(self._polynomial), n_columns))
-        state[:n_keys, 0] = values
-        state = np.ascontiguousarray(state.reshape(n_blocks, size, -1, n_columns).swapaxes(0, 1))
-        for i in range(1, size):
+        x = np.pad(keys, (0, missing), mode="edge").reshape(n_blocks, _BLOCK).T.copy()
+        state = np.zeros((_BLOCK, n_moments, n_columns, n_blocks))
+        state[:, 0] = np.pad(values.T, ((0, 0), (0, missing))).reshape(n_columns, n_blocks, _BLOCK).transpose(2, 0, 1)
+        for i in range(1, _BLOCK):
             state[i] += self._shift(state[i - 1], (x[i] - x[i - 1]) / self._unit)
         carried, end, step = state[-1].copy(), x[-1], 1
         while step < n_blocks:
-            carried[step:] += self._shift(carried[:-step], (end[step:] - end[:-step]) / self._unit)
+            carried[..., step:] += self._shift(carried[..., :-step], (end[step:] - end[:-step]) / self._unit)
             step *= 2
-        state[:, 1:] += self._shift(carried[:-1], (x[:, 1:] - end[:-1]) / self._unit)
-        return state.swapaxes(0, 1).reshape(n_blocks * size, -1, n_columns)[:n_keys]
+        for i in range(_BLOCK):
+            state[i, ..., 1:] += self._shift(carried[..., :-1], (x[i, 1:] - end[:-1]) / self._unit)
+        return np.ascontiguousarray(state.transpose(1, 2, 3, 0).reshape(n_moments, n_columns, -1)[..., :n_keys])
 
     def _shift(self, state, gap, relief=0.0):
         """The sums as a point sees them that is further away by a gap; relief is taken off the exponent."""
-        decay = np.exp(np.maximum(-self._rate * (gap - relief), LOWEST_LOG))[..., None]
-        gap = gap[..., None]
-        moments = [
-            sum(comb(j, i) * gap ** (j - i) * state[..., i, :] for i in range(j)) + state[..., j, :]
-            for j in range(len(self._polynomial))
-        ]
-        return np.stack([decay * moment for moment in moments], axis=-2)
+        decay = np.exp(np.maximum(-self._rate * (gap - relief), LOWEST_LOG))
+        shifted = np.empty_like(state)
+        for j, moment in enumerate(shifted):
+            moment[:] = state[j]
+            for i in range(j):
+                moment += comb(j, i) * gap ** (j - i) * state[i]
+            moment *= decay
+        return shifted
 
     def sums(self, points: np.ndarray, own: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """Kernel sums for queries in ascending order; own is the place of a key that does not count."""
@@ -100,11 +102,12 @@ class Scans:
             place = np.clip(place, 0, n_keys - 1)
             gaps.append(np.where(there, sign * (points - line.keys[place]) / self._unit, np.inf))
         nearest = np.minimum(*gaps)
-        sums = np.zeros((len(points), line.values.shape[1]))
+        sums = np.zeros((line.values.shape[1], len(points)))
         for place, gap, state in ((left, gaps[0], self._left), (right, gaps[1], self._right)):
             some = np.flatnonzero(gap < np.inf)
-            moments = self._shift(state.take(place[some], axis=0), gap[some], nearest[some])
-            sums[some] += np.einsum("mjc,j->mc", moments, self._polynomial)
+            moments = self._shift(state.take(place[some], axis=2), gap[some], nearest[some])
+            sums[:, some] += np.einsum("jcm,j->cm", moments, self._polynomial)
+        sums = sums.T
         log_scale = np.where(nearest < np.inf, -self._rate * nearest, 0.0)
         again = np.flatnonzero(strange | (sums[:, -1] < _TINY) & (nearest < np.inf))
         if len(again):
