@@ -15,7 +15,7 @@ from scipy.optimize import minimize_scalar
 from sklearn.utils import Bunch, check_random_state
 
 from sknw._algorithms import ALGORITHMS, Problem, batches, build, row_batch
-from sknw._leave_one_out import CRITERIA, leave_one_out, leave_one_out_path
+from sknw._leave_one_out import CRITERIA, Settings, leave_one_out, leave_one_out_path
 from sknw._metric_learning import Descent
 
 # Multiples of the spreads that are tried before the best are refined: six decades, so that neither a function that
@@ -86,15 +86,6 @@ def _silverman(problem, unit, settings):
     return unit * (_n_rows(problem) * (n_features + 2) / 4) ** (-1 / (n_features + 4)), None
 
 
-class _Settings(NamedTuple):
-    """How scores are computed."""
-
-    algorithm: str
-    fallback: str
-    n_jobs: int | None
-    random_state: int | np.random.RandomState | None
-
-
 class _Trials:
     """Multiples of a unit that have been tried, and their scores.
 
@@ -103,12 +94,12 @@ class _Trials:
     problem : Problem
     unit : ndarray of shape (n_features,), or (1,) for a metric other than the Euclidean
     criterion : str
-    settings : _Settings
+    settings : Settings
     rows : ndarray of shape (n_rows,)
         The training rows whose errors count.
     """
 
-    def __init__(self, problem: Problem, unit: np.ndarray, criterion: str, settings: _Settings, rows: np.ndarray):
+    def __init__(self, problem: Problem, unit: np.ndarray, criterion: str, settings: Settings, rows: np.ndarray):
         self._unit, self._criterion, self._settings, self.rows = unit, CRITERIA[criterion], settings, rows
         self._problem = problem.at(_as_bandwidth(problem, unit))
         self.scores: dict[float, float] = {}
@@ -123,15 +114,17 @@ class _Trials:
         path = leave_one_out_path(largest, multiples[-1] / multiples[::-1], self.rows, self._settings.n_jobs)
         for multiple, left_out in zip(multiples[::-1], path, strict=True):
             self.scores[multiple] = self._criterion(self._problem, left_out)
+            self._settings.step()
 
     def try_one(self, multiple: float) -> float:
         """Compute the criterion at a multiple."""
-        algorithm, fallback, n_jobs, _ = self._settings
+        algorithm, fallback, n_jobs, _, step = self._settings
         problem = self._problem.at(_as_bandwidth(self._problem, self._unit * multiple))
         # To choose takes longer than what cells need for few rows, and so does all else for many.
         fitted = build("cells" if _in_cells(problem, algorithm) else algorithm, problem)
         left_out = leave_one_out(fitted, fallback, n_jobs, self.rows)
         self.scores[multiple] = self._criterion(self._problem, left_out)
+        step()
         return self.scores[multiple]
 
     def _by_path(self):
@@ -244,7 +237,7 @@ def _walk(trials, start):
 
 def _ard(problem, unit, settings):
     """Automatic relevance determination: one bandwidth a feature."""
-    varies = np.isfinite(unit)
+    varies, bounds = np.isfinite(unit), (_LADDER[0], _LADDER[-1])
     if varies.sum() < 2:
         return _by("loo")(problem, unit, settings)
     present = np.flatnonzero(~problem.absent)
@@ -258,20 +251,15 @@ def _ard(problem, unit, settings):
     trials.try_all(_LADDER)
     if len(trials.equal) == len(_LADDER):
         return _by("loo")(problem, unit, settings)  # flat
-    descent = _descent(some, unit, rows, settings)
+    descent = Descent(some, unit, bounds, rows, settings)
     start = np.full(varies.sum(), np.log(trials.equal[-1]))
     logs = descent.from_starts([start, start + np.log(3), descent.slope_start(start)])
     logs = descent.descend(descent.drop(logs))
     if many:
         unit = np.where(descent.active, unit, np.inf)
-        descent = _descent(problem, unit, sample[: _n_errors(len(present))], settings)
+        descent = Descent(problem, unit, bounds, sample[: _n_errors(len(present))], settings)
         logs = descent.descend(logs - np.log(len(present) / _MOST_ROWS) / (len(logs) + 4), _LAST_ITERATIONS)
     return descent.bandwidth(logs), _report_descent(descent, logs, varies, problem)
-
-
-def _descent(problem, unit, rows, settings):
-    algorithm, fallback, n_jobs, _ = settings
-    return Descent(problem, unit, (_LADDER[0], _LADDER[-1]), rows, algorithm, fallback, n_jobs)
 
 
 def _report_descent(descent, logs, varies, problem):
@@ -364,13 +352,7 @@ RULES: dict[str, Rule] = {
 
 
 def choose_bandwidth(
-    rule: str,
-    problem: Problem,
-    *,
-    algorithm: str = "auto",
-    fallback: str = "nearest",
-    n_jobs: int | None = None,
-    random_state: int | np.random.RandomState | None = None,
+    rule: str, problem: Problem, settings: Settings
 ) -> tuple[float | np.ndarray, BandwidthSearch | None]:
     """The bandwidth that a rule of `RULES` gives a problem, and the report of a search.
 
@@ -391,7 +373,7 @@ def choose_bandwidth(
     """
     unit = spreads(problem)
     unit[unit == 0] = np.inf
-    bandwidth, search = RULES[rule].find(problem, unit, _Settings(algorithm, _finite(fallback), n_jobs, random_state))
+    bandwidth, search = RULES[rule].find(problem, unit, settings._replace(fallback=_finite(settings.fallback)))
     if search is not None and search.status == "at the bound":
         warnings.warn(
             f"The search for bandwidth={rule!r} ended at its bound. {search.message}", UserWarning, stacklevel=3
@@ -399,11 +381,9 @@ def choose_bandwidth(
     return _as_bandwidth(problem, bandwidth), search
 
 
-def criterion_path(
-    problem: Problem, bandwidths: np.ndarray, criterion: str, *, algorithm: str, fallback: str, n_jobs: int | None
-) -> np.ndarray:
+def criterion_path(problem: Problem, bandwidths: np.ndarray, criterion: str, settings: Settings) -> np.ndarray:
     """A criterion of `CRITERIA` at each of these bandwidths, (n_bandwidths,) or (n_bandwidths, n_features)."""
-    settings, rows = _Settings(algorithm, _finite(fallback), n_jobs, None), np.arange(len(problem.y))
+    settings, rows = settings._replace(fallback=_finite(settings.fallback)), np.arange(len(problem.y))
     if bandwidths.ndim == 2:
         by_one = [_Trials(problem, bandwidth, criterion, settings, rows) for bandwidth in bandwidths]
         return np.array([trials.try_one(1.0) for trials in by_one])

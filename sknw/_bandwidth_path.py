@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from sknw._bandwidth import criterion_path
+from sknw._leave_one_out import Settings
 from sknw._nadaraya_watson import NadarayaWatsonRegressor
 from sknw._validation import check_algorithm, check_bandwidths, check_criterion
 
@@ -89,7 +90,7 @@ def bandwidth_path(
     ).fit(X, y, sample_weight)
     problem = model._algorithm.problem
     bandwidths = check_bandwidths(bandwidths, metric, model.n_features_in_)
-    scores = criterion_path(problem, bandwidths, criterion, algorithm=algorithm, fallback=fallback, n_jobs=n_jobs)
+    scores = criterion_path(problem, bandwidths, criterion, Settings(algorithm, fallback, n_jobs))
     lowest = np.flatnonzero(scores == scores.min())
     best = int(max(lowest, key=lambda k: tuple(np.atleast_1d(bandwidths[k]))))
     return Bunch(

@@ -25,6 +25,28 @@ _TILE_NUMBERS = 2**16
 _MOST_RADIUS_SQUARE = 1e5
 
 
+class Settings(NamedTuple):
+    """How a search computes errors.
+
+    Parameters
+    ----------
+    algorithm : str
+    fallback : str
+        What a row counts as predicted that no other row reaches.
+    n_jobs : int or None
+    random_state : int, RandomState instance or None
+        Draws samples.
+    step : callable
+        Called after each bandwidth that was tried.
+    """
+
+    algorithm: str
+    fallback: str
+    n_jobs: int | None = None
+    random_state: int | np.random.RandomState | None = None
+    step: Callable[[], None] = lambda: None
+
+
 class LeftOut(NamedTuple):
     """Training rows as the others see them.
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from sknw._algorithms import Problem, build
-from sknw._leave_one_out import CRITERIA, error_gradient, leave_one_out
+from sknw._leave_one_out import CRITERIA, Settings, error_gradient, leave_one_out
 
 # A minimum of log error + _SHRINKAGE / n * sum (logs - their mean)**2 is sought: features are alike unless the data say
 # otherwise. A feature is dropped where that raises log error by no more than _WORTH / n, what a parameter is worth to
@@ -43,8 +43,7 @@ class Descent:
         The smallest multiple and the largest.
     rows : ndarray of shape (n_rows,)
         The training rows whose errors count.
-    algorithm, fallback, n_jobs
-        How predictions are made without a row.
+    settings : Settings
 
     Attributes
     ----------
@@ -56,17 +55,10 @@ class Descent:
     """
 
     def __init__(
-        self,
-        problem: Problem,
-        unit: np.ndarray,
-        bounds: tuple[float, float],
-        rows: np.ndarray,
-        algorithm: str,
-        fallback: str,
-        n_jobs: int | None,
+        self, problem: Problem, unit: np.ndarray, bounds: tuple[float, float], rows: np.ndarray, settings: Settings
     ):
         self._problem, self._unit, self._bounds, self.rows = problem, unit, np.log(bounds), rows
-        self._algorithm, self._fallback, self._n_jobs = algorithm, fallback, n_jobs
+        self._settings = settings
         self._smooth = problem.kernel.log_ratio is not None
         variance = problem.variances[0] if len(problem.variances) == 1 else 1.0
         self._no_error = _NO_ERROR * variance + np.finfo(float).tiny
@@ -89,7 +81,8 @@ class Descent:
         points = problem.centred(problem.keys)
         labels = (problem.y - problem.offset) / np.sqrt(np.where(problem.variances > 0, problem.variances, 1))
         products = (labels[:, :, None] * points[:, None]).reshape(len(points), -1)
-        means = self._predictions(replace(problem, y=np.hstack([labels, points, np.square(points), products])))
+        columns = np.hstack([labels, points, np.square(points), products])
+        means = self._left_out(replace(problem, y=columns)).predictions
         label, point, square, product = np.split(means, np.cumsum([labels.shape[1], *2 * points.shape[1:]]), axis=1)
         covariance = product.reshape(len(means), labels.shape[1], -1) - label[:, :, None] * point[:, None]
         variance = (square - np.square(point))[:, None]
@@ -141,12 +134,13 @@ class Descent:
         bandwidth = self.bandwidth(logs)
         problem = self._problem.at(bandwidth)
         if self._smooth:
-            error, gradient = error_gradient(problem, self.rows, self._n_jobs)
+            error, gradient = error_gradient(problem, self.rows, self._settings.n_jobs)
         else:
-            left_out = leave_one_out(build(self._algorithm, problem), self._fallback, self._n_jobs, self.rows)
-            error, gradient = CRITERIA["loo"](problem, left_out), np.zeros(len(logs))
+            error, gradient = CRITERIA["loo"](problem, self._left_out(problem)), np.zeros(len(logs))
         self.tried.append((bandwidth, error))
+        self._settings.step()
         return error, gradient
 
-    def _predictions(self, problem):
-        return leave_one_out(build(self._algorithm, problem), self._fallback, self._n_jobs, self.rows).predictions
+    def _left_out(self, problem):
+        algorithm, fallback, n_jobs, *_ = self._settings
+        return leave_one_out(build(algorithm, problem), fallback, n_jobs, self.rows)

@@ -10,8 +10,9 @@ from sklearn.utils.validation import check_is_fitted
 from sknw._algorithms import Problem, build
 from sknw._attention_matrix import AttentionMatrix
 from sknw._bandwidth import choose_bandwidth
-from sknw._leave_one_out import leave_one_out
+from sknw._leave_one_out import Settings, leave_one_out
 from sknw._pooling import attention, pool, warn_unreached
+from sknw._progress import CallbackSupportMixin, progress, with_callbacks
 from sknw._validation import (
     all_or_nothing,
     check_algorithm,
@@ -24,7 +25,7 @@ from sknw._validation import (
 )
 
 
-class NadarayaWatsonRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
+class NadarayaWatsonRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
     r"""Nadaraya-Watson kernel regression, also known as attention pooling.
 
     A query looks at all training rows (the keys), weighs them by a kernel of their distance, and gets the weighted
@@ -201,6 +202,7 @@ class NadarayaWatsonRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.random_state = random_state
         self.n_jobs = n_jobs
 
+    @with_callbacks
     def fit(self, X, y, sample_weight=None):
         """Store the training rows, and find the bandwidth.
 
@@ -232,7 +234,7 @@ class NadarayaWatsonRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ValueError, TypeError
             If the data or a parameter cannot be used, with what was wanted and what was got.
         """
-        with all_or_nothing(self):
+        with progress(self, X, y) as step, all_or_nothing(self):
             kernel = check_kernel(self.kernel)
             metric, metric_params = check_metric(self.metric, self.metric_params)
             algorithm, fallback = check_algorithm(self.algorithm), check_fallback(self.fallback)
@@ -240,14 +242,8 @@ class NadarayaWatsonRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             bandwidth = check_bandwidth(self.bandwidth, metric, X.shape[1])
             problem = Problem(X, y.reshape(len(y), -1), sample_weight, kernel, metric, metric_params)
             if isinstance(bandwidth, str):
-                bandwidth, search = choose_bandwidth(
-                    bandwidth,
-                    problem,
-                    algorithm=algorithm,
-                    fallback=fallback,
-                    n_jobs=self.n_jobs,
-                    random_state=self.random_state,
-                )
+                settings = Settings(algorithm, fallback, self.n_jobs, self.random_state, step)
+                bandwidth, search = choose_bandwidth(bandwidth, problem, settings)
                 if search is not None:
                     self.bandwidth_search_ = search
             self._algorithm = build(algorithm, replace(problem, bandwidth=bandwidth))

@@ -18,7 +18,7 @@ FLOORS = [
     ["__init__"],
     ["_bandwidth_path"],
     ["_nadaraya_watson"],
-    ["_attention_matrix", "_validation"],
+    ["_attention_matrix", "_progress", "_validation"],
     ["_bandwidth"],
     ["_metric_learning"],
     ["_leave_one_out"],
