@@ -1,10 +1,12 @@
 """Bandwidth rules: the numbers they promise, and their laws."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.stats import gaussian_kde
 
-from sknw import NadarayaWatsonRegressor, _bandwidth
+from sknw import NadarayaWatsonRegressor, _bandwidth, bandwidth_path
 from sknw._leave_one_out import CRITERIA, leave_one_out
 from sknw.datasets import make_sine
 
@@ -167,6 +169,14 @@ CURVES = {
     "noise": lambda rng: (rng.normal(size=(300, 1)), rng.normal(size=300)),
     "a step": lambda rng: (x := rng.uniform(size=(300, 1)), (x[:, 0] > 0.5) + 0.05 * rng.normal(size=300)),
     "ties": lambda rng: (x := rng.integers(0, 9, (300, 1)).astype(float), np.sin(x[:, 0]) + rng.normal(size=300)),
+    "like mcycle": lambda rng: (
+        x := np.sort(rng.uniform(0, 60, (133, 1)), axis=0),
+        np.where(x[:, 0] < 15, 0, -100 * np.sin((x[:, 0] - 15) / 6) * np.exp(-(x[:, 0] - 15) / 20))
+        + rng.normal(size=133) * np.where(x[:, 0] < 15, 2, 20),
+    ),
+    "faithful": lambda rng: np.split(
+        np.loadtxt(Path(__file__).parent / "data" / "faithful.csv", delimiter=",", skiprows=1), 2, axis=1
+    ),
     "two features": lambda rng: (x := rng.normal(size=(200, 2)), x[:, 0] ** 2 + 0.3 * rng.normal(size=200)),
     "three rows": lambda rng: (rng.normal(size=(3, 1)), rng.normal(size=3)),
     "two rows": lambda rng: (rng.normal(size=(2, 1)), rng.normal(size=2)),
@@ -178,10 +188,8 @@ CURVES = {
 def test_a_search_finds_the_lowest_basin(case, name):
     x, y = CURVES[case](np.random.default_rng(0))
     search = NadarayaWatsonRegressor(bandwidth=name).fit(x, y).bandwidth_search_
-    multiples = np.geomspace(1e-4, 100, 300)
-    spread = x.std(axis=0)
-    curve = [criterion(name, NadarayaWatsonRegressor(bandwidth=c * spread).fit(x, y)) for c in multiples]
-    lowest = min(curve)
+    bandwidths = np.multiply.outer(np.geomspace(1e-4, 100, 300), x.std(axis=0))
+    lowest = bandwidth_path(x, y, bandwidths[:, 0] if x.shape[1] == 1 else bandwidths, criterion=name).best_score
     assert search.best_score <= lowest + 1e-6 * abs(lowest)
 
 
