@@ -17,8 +17,8 @@ class BandwidthDisplay:
     curves : dict of str to (ndarray of shape (n_bandwidths,), ndarray of shape (n_bandwidths,))
         For each label, ascending bandwidths and their scores.
 
-    best : (float, float)
-        The chosen bandwidth and its score.
+    best : (float or ndarray, float)
+        The chosen bandwidth, or one for each curve, and its score.
 
     criterion : str
         What the scores are.
@@ -60,6 +60,8 @@ class BandwidthDisplay:
     def from_estimator(cls, estimator, *, ax=None, **kwargs):
         """Draw the bandwidth search of a fitted estimator.
 
+        Of a search for one bandwidth a feature, each one tried is a point for each feature that was not dropped.
+
         Parameters
         ----------
         estimator : NadarayaWatsonRegressor
@@ -81,19 +83,25 @@ class BandwidthDisplay:
                 "There is no search to draw: fit an estimator whose bandwidth is found by one, such as "
                 f"bandwidth='loo'; got {estimator!r}."
             )
-        bandwidths, xlabel = np.asarray(search.bandwidths), "bandwidth"
-        if bandwidths.ndim == 2:
-            varying = bandwidths[:, np.isfinite(bandwidths[0])]
-            if varying.shape[1] == 0:
-                raise ValueError("There is no search to draw: no feature varies.")
-            bandwidths = varying[:, 0]
-            if varying.shape[1] > 1:
-                bandwidths, xlabel = np.exp(np.log(varying).mean(axis=1)), "bandwidth (geometric mean of the features')"
-        best = bandwidths[search.best_index], search.best_score
-        scores = np.asarray(search.scores)
-        finite = np.isfinite(scores)
-        curves = {search.criterion: (bandwidths[finite], scores[finite])}
-        return cls(curves, best, criterion=_NAMES[search.criterion], xlabel=xlabel).plot(ax=ax, **kwargs)
+        bandwidths, scores = np.asarray(search.bandwidths), np.asarray(search.scores)
+        bandwidths = bandwidths.reshape(len(bandwidths), -1)
+        chosen = bandwidths[search.best_index]
+        features = np.flatnonzero(np.isfinite(chosen))
+        if len(features) == 0:
+            raise ValueError("There is no search to draw: no feature varies.")
+        finite = np.isfinite(scores) & np.isfinite(bandwidths[:, features]).all(axis=1)
+        bandwidths, scores, xlabel = bandwidths[finite][:, features], scores[finite], "bandwidth"
+        if np.ptp(bandwidths / bandwidths[0], axis=1).max() > 1e-9:
+            names = getattr(estimator, "feature_names_in_", [f"feature {k}" for k in range(len(chosen))])
+            curves = {names[k]: (bandwidths[:, i], scores) for i, k in enumerate(features)}
+            best, kwargs = chosen[features], {"linestyle": "none", **kwargs}
+        else:
+            if len(features) > 1:
+                xlabel = "bandwidth (geometric mean of the features')"
+            curves = {search.criterion: (np.exp(np.log(bandwidths).mean(axis=1)), scores)}
+            best = chosen[features][0] if len(features) == 1 else np.exp(np.log(chosen[features]).mean())
+        display = cls(curves, (best, search.best_score), criterion=_NAMES[search.criterion], xlabel=xlabel)
+        return display.plot(ax=ax, **kwargs)
 
     @classmethod
     def from_cv_results(cls, search, *, param="bandwidth", ax=None, **kwargs):
@@ -153,8 +161,15 @@ class BandwidthDisplay:
             ax.plot(bandwidths, scores, **{"marker": ".", "label": label, **kwargs})[0]
             for label, (bandwidths, scores) in self.curves.items()
         ]
+        best = np.atleast_1d(self.best[0])
         (self.best_point_,) = ax.plot(
-            *self.best, "o", markersize=10, fillstyle="none", color="black", label=f"chosen: {self.best[0]:.3g}"
+            best,
+            np.full(len(best), self.best[1]),
+            "o",
+            markersize=10,
+            fillstyle="none",
+            color="black",
+            label=f"chosen: {best[0]:.3g}" if len(best) == 1 else "chosen",
         )
         ax.set(xscale="log", xlabel=self.xlabel, ylabel=self.criterion)
         ax.legend()
