@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from sklearn.datasets import make_regression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -110,6 +111,16 @@ def test_attention_in_logarithmic_colours():
     assert display.im_.norm.vmax == display.weights.max()
     with pytest.raises(ValueError, match="scale must be 'linear' or 'log'; got 'cubic'"):
         display.plot(scale="cubic")
+
+
+def test_bandwidth_of_each_feature():
+    x, y = make_regression(100, 3, n_informative=2, random_state=0)
+    model = NadarayaWatsonRegressor(bandwidth="ard").fit(pd.DataFrame(x, columns=list("abc")), y)
+    display = BandwidthDisplay.from_estimator(model)
+    kept = np.flatnonzero(np.isfinite(model.bandwidth_))
+    assert list(display.curves) == ["abc"[k] for k in kept]
+    np.testing.assert_array_equal(display.best_point_.get_xdata(), model.bandwidth_[kept])
+    assert display.lines_[0].get_linestyle() == "None"
 
 
 def test_bandwidth_of_an_estimator():

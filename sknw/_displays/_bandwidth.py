@@ -96,10 +96,11 @@ class BandwidthDisplay:
             curves = {names[k]: (bandwidths[:, i], scores) for i, k in enumerate(features)}
             best, kwargs = chosen[features], {"linestyle": "none", **kwargs}
         else:
+            typical, best = bandwidths[:, 0], chosen[features[0]]
             if len(features) > 1:
+                typical, best = np.exp(np.log(bandwidths).mean(axis=1)), np.exp(np.log(chosen[features]).mean())
                 xlabel = "bandwidth (geometric mean of the features')"
-            curves = {search.criterion: (np.exp(np.log(bandwidths).mean(axis=1)), scores)}
-            best = chosen[features][0] if len(features) == 1 else np.exp(np.log(chosen[features]).mean())
+            curves = {search.criterion: (typical, scores)}
         display = cls(curves, (best, search.best_score), criterion=_NAMES[search.criterion], xlabel=xlabel)
         return display.plot(ax=ax, **kwargs)
 
