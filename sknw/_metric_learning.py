@@ -20,6 +20,9 @@ _WORTH = 2.0
 _FIRST_ITERATIONS = 8
 _ITERATIONS = 60
 
+# A sweep of Powell's search through the features is taken for so many iterations.
+_SWEEP = 8
+
 # Added to errors before the logarithm, in units of the labels' variance: among bandwidths that interpolate repeated
 # rows, rounding must not decide.
 _NO_ERROR = 1e-10
@@ -106,7 +109,7 @@ class Descent:
         if self._smooth:
             options = {"ftol": 1e-9, "gtol": 1e-5, "maxiter": iterations}
             return minimize(self._objective, logs, jac=True, bounds=bounds, method="L-BFGS-B", options=options).x
-        options = {"xtol": 1e-2, "ftol": 1e-4}
+        options = {"xtol": 1e-2, "ftol": 1e-4, "maxiter": max(1, iterations // _SWEEP)}
         return minimize(lambda at: self._objective(at)[0], logs, bounds=bounds, method="Powell", options=options).x
 
     def drop(self, logs: np.ndarray) -> np.ndarray:

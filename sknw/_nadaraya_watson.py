@@ -139,7 +139,12 @@ class NadarayaWatsonRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorM
     Notes
     -----
     Integer sample weights count repetitions of a row; a row of weight zero is as good as absent. Leave-one-out, in
-    ``predict(None)`` and for the bandwidth, leaves out one repetition; where weights are not all integers, the row.
+    ``predict(None)`` and for the bandwidth, leaves out one repetition: a row of weight 3 is predicted with 2 of it left,
+    as each of three equal rows would be. Where weights are not all integers, they express importance, and the whole row
+    is left out. The criteria are weighted means over the rows. A row with a duplicate is predicted from it, so that
+    duplicates draw the bandwidth towards zero; where they decide, a warning tells their share. To leave out all copies
+    of a row together, search with :class:`~sklearn.model_selection.GridSearchCV` and
+    :class:`~sklearn.model_selection.GroupKFold`.
 
     By "brute", predictions take time in proportion to the number of queries times the number of training rows; by
     "cells", to their sum, but for sorting; by "tree", to the number of pairs that are about in reach of each other.
