@@ -139,7 +139,7 @@ class NadarayaWatsonRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorM
     Notes
     -----
     Integer sample weights count repetitions of a row; a row of weight zero is as good as absent. Leave-one-out, in
-    ``predict(None)`` and for the bandwidth, leaves out one repetition: a row of weight 3 is predicted with 2 of it left,
+    ``predict(None)`` and for the bandwidth, leaves out one repetition: a row of weight 3 is predicted with 2 of it,
     as each of three equal rows would be. Where weights are not all integers, they express importance, and the whole row
     is left out. The criteria are weighted means over the rows. A row with a duplicate is predicted from it, so that
     duplicates draw the bandwidth towards zero; where they decide, a warning tells their share. To leave out all copies
