@@ -100,8 +100,10 @@ class _Trials:
     """
 
     def __init__(self, problem: Problem, unit: np.ndarray, criterion: str, settings: Settings, rows: np.ndarray):
-        self._unit, self._criterion, self._settings, self.rows = unit, CRITERIA[criterion], settings, rows
+        self._unit, self._criterion, self._settings = unit, CRITERIA[criterion], settings
         self._problem = problem.at(_as_bandwidth(problem, unit))
+        # Neighbours in memory are neighbours on the line, if the keys are on one.
+        self.rows = rows[np.argsort(self._problem.keys[rows, 0])]
         self.scores: dict[float, float] = {}
 
     def try_all(self, multiples: np.ndarray) -> None:

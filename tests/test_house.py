@@ -32,6 +32,7 @@ ALGORITHM_FLOORS = [
     ["__init__"],
     ["_brute", "_cells", "_path", "_tree"],
     ["_expansions", "_moments", "_plane", "_scans"],
+    ["_clusters"],
     ["_leaves", "_line", "_series"],
     ["_problem"],
     ["_tiles"],

@@ -15,8 +15,8 @@ from sknw._algorithms._problem import Problem
 from sknw._algorithms._scans import Scans
 from sknw._algorithms._tiles import map_tiles
 
-# Queries in a tile.
-_TILE = 2**14
+# Queries in a tile: few enough that it stays in the cache.
+_TILE = 2**12
 
 # By the number of features.
 _METHODS: dict[int, tuple] = {1: (Moments, Scans, Expansions), 2: (Plane,)}

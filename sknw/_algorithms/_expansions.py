@@ -13,10 +13,9 @@ Scientific and Statistical Computing 12 (1), 79-94, doi:10.1137/0912004.
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 
+from sknw._algorithms._clusters import Clusters
 from sknw._algorithms._line import Line
 from sknw._algorithms._problem import Problem
 from sknw._algorithms._series import TERMS, fallen, polynomials, series_of, widest
@@ -31,7 +30,7 @@ _TOLERANCE = 5e-13
 # ... and if there are so few keys in reach that this is faster.
 _FEW_KEYS = 64
 
-# Keys or queries in a block, for which Chebyshev polynomials are held.
+# Queries in a block, for which Chebyshev polynomials are held.
 _BLOCK = 2**12
 
 # Beyond this the numbers of neighbouring cells are not told apart.
@@ -53,17 +52,12 @@ class Expansions:
         self._line = line
         self._kernel = problem.kernel
         self._unit = float(problem.unit)
-        self._width = _width(problem)
-        self._series = series_of(self._kernel, self._width / self._unit, _reach(problem))
-        cell, _ = self._locate(line.keys)
-        begin = np.flatnonzero(np.diff(cell, prepend=np.nan) != 0)
-        # The cells with keys, in ascending order, what their keys weigh, and how many keys are before each.
-        self._cell = cell[begin]
-        self._mass = np.add.reduceat(line.values[:, -1], begin)
-        self._before = np.append(begin, len(cell))
-        self._crowded = self._in_reach(self._cell) > _FEW_KEYS
+        self._clusters = Clusters.of(problem, line, _width(problem))
+        self._series = series_of(self._kernel, self._clusters.width / self._unit, _reach(problem))
+        cells = self._clusters.cell
+        self._crowded = self._is_crowded(cells)
         # The series for these cells, and bounds on their errors, and where they are.
-        self._local, self._bound = self._expand(self._cell[self._crowded])
+        self._local, self._bound = self._expand(cells[self._crowded])
         self._index = np.cumsum(self._crowded) - 1
 
     @staticmethod
@@ -78,34 +72,8 @@ class Expansions:
         n_cells = min(n_keys / 4, problem.extent[0] / _width(problem))
         return 1e-3 + 6e-5 * reach + 8e-7 * reach * n_cells + 4e-7 * n_keys
 
-    def _locate(self, points):
-        """The cell of each point, and its place there, from -1 to 1."""
-        position = points / self._width
-        cell = np.floor(position)
-        return cell, 2 * (position - cell) - 1
-
-    def _in_reach(self, cells):
-        """How many keys are in cells that these reach."""
-        reach = self._series.reach
-        low = np.searchsorted(self._cell, cells - reach)
-        return self._before[np.searchsorted(self._cell, cells + reach, "right")] - self._before[low]
-
-    @cached_property
-    def _moments(self):
-        """Sums of values times Chebyshev polynomials over the keys of each cell: (n_columns, n_cells + 1, TERMS).
-
-        The last cell has no keys.
-        """
-        values = self._line.values
-        _, place = self._locate(self._line.keys)
-        moments = np.zeros((values.shape[1], len(self._cell) + 1, TERMS))
-        for block in batches(len(place), _BLOCK):
-            factors = polynomials(place[block])
-            first, last = np.searchsorted(self._before, [block.start, block.stop - 1], "right") - 1
-            begin = np.maximum(self._before[first : last + 1] - block.start, 0)
-            for column, value in enumerate(values[block].T):
-                moments[column, first : last + 1] += np.add.reduceat(factors * value, begin, axis=1).T
-        return moments
+    def _is_crowded(self, cells):
+        return self._clusters.in_reach(cells, self._series.reach) > _FEW_KEYS
 
     def _expand(self, cells):
         """The series of the sums in each of these cells, (n, n_columns, TERMS), and bounds on their errors, (n,)."""
@@ -118,28 +86,17 @@ class Expansions:
         return local, bound
 
     def _expand_block(self, cells):
-        series, mass = self._series, np.append(self._mass, 0)
-        source = self._sources(cells)
-        met = mass.take(source)
-        bound = met @ series.errors + series.beyond * (self._mass.sum() - met.sum(axis=1))
-        moments = (column.take(source, axis=0).reshape(len(cells), -1) for column in self._moments)
+        series, clusters = self._series, self._clusters
+        around = clusters.around(cells, series.reach)
+        mass = clusters.mass.take(around)
+        bound = mass @ series.errors + series.beyond * (clusters.mass.sum() - mass.sum(axis=1))
+        moments = (column.take(around, axis=0).reshape(len(cells), -1) for column in clusters.moments)
         return np.stack([column @ series.stacked for column in moments], axis=1), bound
-
-    def _sources(self, cells):
-        """The numbers of the cells from -reach to reach about each of these: (n, 2 * reach + 1)."""
-        n_cells, n_distances = len(self._cell), 2 * self._series.reach + 1
-        low = cells - self._series.reach
-        near = np.searchsorted(self._cell, low)[:, None] + np.arange(n_distances)
-        distance = self._cell.take(near, mode="clip") - low[:, None]
-        row, there = np.nonzero((near < n_cells) & (distance < n_distances))
-        sources = np.full(near.shape, n_cells)
-        sources[row, distance[row, there].astype(int)] = near[row, there]
-        return sources
 
     def sums(self, points: np.ndarray, own: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """Kernel sums for queries in ascending order; own is the place of a key that does not count."""
         line = self._line
-        cell, place = self._locate(points)
+        cell, place = self._clusters.locate(points)
         begin = np.flatnonzero(np.diff(cell, prepend=np.nan) != 0)
         local, bound, crowded = self._series_of(cell[begin])
         size = np.diff(np.append(begin, len(cell)))
@@ -166,9 +123,10 @@ class Expansions:
 
     def _series_of(self, cells):
         """The series of the sums in each of these cells, bounds on their errors, and which have them."""
-        place = np.minimum(np.searchsorted(self._cell, cells), len(self._cell) - 1)
-        known = self._cell[place] == cells
-        crowded = (np.abs(cells) < _LAST_CELL) & (self._in_reach(cells) > _FEW_KEYS)
+        with_keys = self._clusters.cell
+        place = np.minimum(np.searchsorted(with_keys, cells), len(with_keys) - 1)
+        known = with_keys[place] == cells
+        crowded = (np.abs(cells) < _LAST_CELL) & self._is_crowded(cells)
         local, bound = np.zeros((len(cells), *self._local.shape[1:])), np.zeros(len(cells))
         old, new = known & crowded, ~known & crowded
         local[old], bound[old] = self._local[self._index[place[old]]], self._bound[self._index[place[old]]]

@@ -12,6 +12,12 @@ from sknw._kernels import Kernel
 TERMS = 16
 _GRID = np.linspace(-1, 1, 2 * TERMS + 1)
 
+# The nodes of Chebyshev, and the matrix from numbers there to the coefficients of the series that they are of.
+_ORDER = np.arange(TERMS)
+NODES = np.cos(np.pi * (_ORDER + 0.5) / TERMS)
+TRANSFORM = np.cos(np.pi * _ORDER[:, None] * (_ORDER + 0.5) / TERMS) * 2 / TERMS
+TRANSFORM[0] /= 2
+
 # The largest error of a series, in units of K(0), that decides how wide a cell may be.
 _SERIES_ERROR = 6e-14
 
@@ -30,14 +36,10 @@ class Series:
         self.reach = reach
         # What a key weighs at most that is further away.
         self.beyond = float(kernel(reach * width))
-        order = np.arange(TERMS)
-        nodes = np.cos(np.pi * (order + 0.5) / TERMS)
-        transform = np.cos(np.pi * order[:, None] * (order + 0.5) / TERMS) * 2 / TERMS
-        transform[0] /= 2
         grid = polynomials(_GRID)
         distance = np.arange(reach + 1)[:, None, None]
-        known, wanted = (kernel((distance + (points - points[:, None]) / 2) * width) for points in (nodes, _GRID))
-        self._matrix = transform @ known @ transform.T
+        known, wanted = (kernel((distance + (points - points[:, None]) / 2) * width) for points in (NODES, _GRID))
+        self._matrix = TRANSFORM @ known @ TRANSFORM.T
         # The largest error, and the largest weight.
         self.largest = wanted.max(axis=(1, 2))
         error = 2 * np.abs(grid.T @ self._matrix @ grid - wanted).max(axis=(1, 2))
