@@ -26,6 +26,10 @@ _LADDER = 100 * 2.0 ** (np.arange(-40, 1) / 2)
 # Basins of the criterion that are refined, the lowest first.
 _BASINS = 4
 
+# How well the logarithm of the best multiple is known in the end, where all rows count; where those of a sample do,
+# whose choice matters more; and where a search begins.
+_EXACT, _SAMPLED, _START = 1e-4, 1e-2, 1e-1
+
 # Scores this close are equal: the difference is rounding.
 _EQUAL = 1e-12
 
@@ -136,15 +140,19 @@ class _Trials:
             return False
         return wanted == "brute" or not _in_cells(self._problem, wanted)
 
-    def refine(self, basins: int) -> None:
-        """Look for the minimum between the neighbours of each of the lowest local minima."""
+    def refine(self, basins: int, tolerance: float) -> None:
+        """Look for the minimum between the neighbours of each of the lowest local minima.
+
+        tolerance : of the logarithm of the multiple
+        """
         multiples = np.array(sorted(self.scores))
         scores = np.array([self.scores[multiple] for multiple in multiples])
         around = np.pad(scores, 1, constant_values=np.inf)
         bottoms = np.flatnonzero((scores <= around[:-2]) & (scores <= around[2:]) & np.isfinite(scores))
+        bottoms = bottoms[~_settled(scores)[bottoms]]
         for k in bottoms[np.argsort(scores[bottoms], kind="stable")][:basins]:
             bounds = np.log(multiples[[max(k - 1, 0), min(k + 1, len(multiples) - 1)]])
-            minimize_scalar(self._try_power, bounds=bounds, method="bounded", options={"xatol": 1e-4})
+            minimize_scalar(self._try_power, bounds=bounds, method="bounded", options={"xatol": tolerance})
 
     def _try_power(self, power):
         # A minimiser can do nothing with infinity.
@@ -160,6 +168,18 @@ class _Trials:
             return sorted(self.scores)
         limit = finite.min() + _EQUAL * np.median(np.abs(finite))
         return sorted(multiple for multiple, score in self.scores.items() if score <= limit)
+
+
+def _settled(scores):
+    """Which scores, from either end, are those of a criterion that no longer changes: there is nothing to find."""
+    margin = _EQUAL * np.median(np.abs(scores[np.isfinite(scores)])) if np.isfinite(scores).any() else 0.0
+    equal = np.isclose(scores[1:], scores[:-1], rtol=0, atol=margin)
+    from_start, from_end = np.logical_and.accumulate(equal), np.logical_and.accumulate(equal[::-1])[::-1]
+    settled = np.zeros(len(scores), dtype=bool)
+    for run in (from_start, from_end):
+        settled[1:] |= run
+        settled[:-1] |= run
+    return settled
 
 
 def _in_cells(problem, algorithm):
@@ -201,24 +221,24 @@ def _search(problem, unit, criterion, settings):
     if len(present) <= most:
         trials = _Trials(problem, unit, criterion, settings, np.arange(len(problem.y)))
         trials.try_all(_LADDER)
-        trials.refine(_BASINS)
+        trials.refine(_BASINS, _EXACT)
         return trials
     random = check_random_state(settings.random_state)
     sample = random.choice(present, most, replace=False)
     if in_cells:
         trials = _Trials(problem, unit, criterion, settings, sample)
         trials.try_all(_LADDER)
-        trials.refine(_BASINS)
+        trials.refine(_BASINS, _SAMPLED)
     else:
-        first = _Trials(problem.part(sample), unit, criterion, settings, np.arange(most))
+        first = _Trials(problem.part(sample), unit, criterion, settings, np.arange(most // 4))
         first.try_all(_LADDER)
-        first.refine(_BASINS)
+        first.refine(_BASINS, _START)
         n_features = np.isfinite(unit).sum()
         start = first.equal[-1] * (len(present) / most) ** (-1 / (n_features + 4))
         rows = sample[: _n_errors(len(present))]
         trials = _Trials(problem, unit, criterion, settings, rows)
         _walk(trials, start)
-        trials.refine(1)
+        trials.refine(1, _SAMPLED)
     return trials
 
 
