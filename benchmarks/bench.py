@@ -33,7 +33,7 @@ from workloads import WORKLOADS, Problem
 
 QUICK = ("1-gauss-1e4", "3-epan-1e5", "64-gauss-f32-2e4")
 SPAWN = multiprocessing.get_context("spawn")
-START_LIMIT = 180
+START_LIMIT, END_LIMIT = 180, 10
 IMPORT = "import time; start = time.perf_counter(); import {}; print(time.perf_counter() - start)"
 
 
@@ -113,10 +113,10 @@ def measure(contender, workload, folder, pipe):
         pipe.send(f"not run: {type(failure).__name__}: {str(failure).splitlines()[0] if str(failure) else ''}")
 
 
-def run(contender, workload, folder, limit):
-    """The result of a contender, or why there is none."""
+def run(target, arguments, limit, late):
+    """The result that target sends of a contender, late if it is over the limit, or why there is none."""
     here, there = SPAWN.Pipe()
-    process = SPAWN.Process(target=measure, args=(contender, workload, folder, there))
+    process = SPAWN.Process(target=target, args=(*arguments, there))
     process.start()
     there.close()
     try:
@@ -125,10 +125,12 @@ def run(contender, workload, folder, limit):
         answer = here.recv()
         if answer is None:
             if not here.poll(limit):
-                return f"not run: over {limit:g} s" if workload.row else Result(limit, ">")
+                return late
             answer = here.recv()
-        return here.recv() if answer is None else answer
-    except EOFError:
+        answer = here.recv() if answer is None else answer
+        process.join(END_LIMIT)  # a process that is killed at its end leaves half a cache behind
+        return answer
+    except (EOFError, OSError):
         process.join()
         return f"not run: the process ended with exit code {process.exitcode}"
     finally:
@@ -178,7 +180,8 @@ def table(workload, limit):
         contenders = [contender for contender in CONTENDERS if contender.suits(workload)]
         contenders.sort(key=lambda one: (one.name != "sknw", workload.features not in one.limit_for))
         for contender in contenders:
-            result = run(contender, workload, folder, limit)
+            late = f"not run: over {limit:g} s" if workload.row else Result(limit, ">")
+            result = run(measure, (contender, workload, folder), limit, late)
             ours = result if contender.name == "sknw" else ours
             name = contender.name
             if workload.features in contender.limit_for:

@@ -16,6 +16,9 @@ import numpy as np
 
 N_THREADS = os.cpu_count() or 1
 
+# What KeOps compiles is kept here, not with that of its other users.
+os.environ.setdefault("KEOPS_CACHE_FOLDER", str(Path("build", "keops").resolve()))
+
 PROFILES = {
     "gaussian": lambda u: np.exp(-u * u / 2),
     "epanechnikov": lambda u: np.maximum(1 - u * u, 0),

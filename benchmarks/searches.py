@@ -1,0 +1,162 @@
+"""Compare searches for a bandwidth with other ways to find one. `make bench` runs it.
+
+Every contender runs in a process of its own, by one thread, after a warm-up on 300 rows. A time is the least of three
+runs, and that of one run where it takes over five seconds. The error is the leave-one-out error of what was chosen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from time import perf_counter
+
+import numpy as np
+from bench import Result, ratio, run, spoken
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.model_selection import GridSearchCV
+
+from sknw import NadarayaWatsonRegressor
+
+# In spreads of the features, which are one.
+BANDWIDTHS = np.geomspace(0.05, 5, 20)
+
+
+class Textbook(RegressorMixin, BaseEstimator):
+    """The matrix of weights, as a textbook writes it."""
+
+    def __init__(self, bandwidth=1.0):
+        self.bandwidth = bandwidth
+
+    def fit(self, X, y):
+        """Keep the rows."""
+        self.X_, self.y_ = X, y
+        return self
+
+    def predict(self, X):
+        """Predict the weighted mean of the labels."""
+        t = np.square(X[:, None] - self.X_).sum(axis=2) / self.bandwidth**2
+        weights = np.exp(-t / 2)
+        return weights @ self.y_ / weights.sum(axis=1)
+
+
+def in_grid(model):
+    """Find a bandwidth in twenty by five folds."""
+    return lambda X, y: GridSearchCV(model, {"bandwidth": BANDWIDTHS}, cv=5).fit(X, y).best_params_["bandwidth"]
+
+
+def by_rule(rule):
+    """Find a bandwidth by a rule."""
+    return lambda X, y: NadarayaWatsonRegressor(bandwidth=rule, random_state=0).fit(X, y).bandwidth_
+
+
+def thirty(queries):
+    """Fit thirty bandwidths, and predict the training rows without themselves, or these queries."""
+
+    def predict_all(X, y):
+        for bandwidth in np.geomspace(0.01, 1, 30):
+            NadarayaWatsonRegressor(bandwidth=bandwidth).fit(X, y).predict(queries(X))
+
+    return predict_all
+
+
+def cross_validation(X, y):
+    """Find a bandwidth a feature by statsmodels."""
+    from statsmodels.nonparametric.kernel_regression import KernelReg
+
+    return KernelReg(y, X, "c" * X.shape[1], reg_type="lc", bw="cv_ls").bw
+
+
+@dataclass(frozen=True)
+class Search:
+    """Rows and features of a problem, and who solves it: ours first."""
+
+    name: str
+    n: int
+    features: int
+    contenders: dict[str, Callable]
+
+    def data(self):
+        """Rows and labels."""
+        rng = np.random.default_rng(0)
+        X = rng.normal(size=(self.n, self.features))
+        return X, np.sin(1.5 * X[:, 0]) + np.cos(X[:, -1]) + 0.3 * rng.normal(size=self.n)
+
+
+LOO = {"sknw": by_rule("loo")}
+ARD = {"sknw": by_rule("ard")}
+FOLDS = in_grid(NadarayaWatsonRegressor(algorithm="brute"))
+
+SEARCHES = (
+    Search("1-loo-1e4", 10_000, 1, LOO),
+    Search("1-loo-1e5", 100_000, 1, LOO),
+    Search("5-loo-5e3", 5_000, 5, LOO | {"sknw in GridSearchCV": FOLDS}),
+    Search("5-folds-5e3", 5_000, 5, {"sknw in GridSearchCV": FOLDS, "NumPy in GridSearchCV": in_grid(Textbook())}),
+    Search(
+        "1-thirty-1e5",
+        100_000,
+        1,
+        {"sknw, leave-one-out": thirty(lambda X: None), "sknw, predict": thirty(lambda X: X + 1e-3)},
+    ),
+    Search("2-ard-500", 500, 2, ARD | {"statsmodels cv_ls": cross_validation}),
+    Search("5-ard-1e3", 1_000, 5, ARD),
+    Search("5-ard-5e3", 5_000, 5, ARD),
+)
+
+
+def measure(number, name, pipe):
+    """Send None when ready, None after one run, and the result at last; or why there is none."""
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1), os.dup2(silence, 2)
+    warnings.simplefilter("ignore")
+    search = SEARCHES[number]
+    find, (X, y) = search.contenders[name], search.data()
+    try:
+        find(X[:300], y[:300])
+        pipe.send(None)
+        runs = []
+        while len(runs) < (3 if not runs or runs[0] < 5 else 1):
+            start = perf_counter()
+            bandwidth = find(X, y)
+            runs.append(perf_counter() - start)
+        pipe.send(None)
+        error = ""
+        if bandwidth is not None:
+            left_out = NadarayaWatsonRegressor(bandwidth=bandwidth).fit(X, y).predict(None)
+            error = f"{np.mean(np.square(left_out - y)):.5f}"
+        pipe.send(Result(min(runs), error=error))
+    except Exception as failure:
+        pipe.send(f"not run: {type(failure).__name__}: {str(failure).splitlines()[0] if str(failure) else ''}")
+
+
+def row(search, name, result, ours):
+    """One line of the table."""
+    if isinstance(result, str):
+        return f"| {search} | {name} | {result.replace('|', '/')} | | |"
+    faster = result.sign + ratio(result.seconds / ours.seconds) if isinstance(ours, Result) else ""
+    return f"| {search} | {name} | {result.sign}{spoken(result.seconds)} | {faster} | {result.error} |"
+
+
+def main():
+    """Print one Markdown table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = ", ".join(search.name for search in SEARCHES)
+    parser.add_argument("search", nargs="*", default=["*"], help=f"names, or patterns; all by default: {names}")
+    parser.add_argument("--limit", type=float, default=120, help="seconds that a contender may take")
+    arguments = parser.parse_args()
+    print("| search | contender | time (least) | the first is faster by | leave-one-out error |")
+    print("|---|---|---|---|---|")
+    for number, search in enumerate(SEARCHES):
+        ours = None
+        if any(fnmatch(search.name, pattern) for pattern in arguments.search):
+            for name in search.contenders:
+                result = run(measure, (number, name), arguments.limit, Result(arguments.limit, ">"))
+                ours = ours or result
+                print(row(search.name, name, result, ours), flush=True)
+
+
+if __name__ == "__main__":
+    main()
