@@ -101,7 +101,8 @@ class BandwidthDisplay:
                 typical, best = np.exp(np.log(bandwidths).mean(axis=1)), np.exp(np.log(chosen[features]).mean())
                 xlabel = "bandwidth (geometric mean of the features')"
             curves = {search.criterion: (typical, scores)}
-        display = cls(curves, (best, search.best_score), criterion=_NAMES.get(search.criterion, search.criterion), xlabel=xlabel)
+        criterion = _NAMES.get(search.criterion, search.criterion)
+        display = cls(curves, (best, search.best_score), criterion=criterion, xlabel=xlabel)
         return display.plot(ax=ax, **kwargs)
 
     @classmethod
