@@ -28,7 +28,7 @@ _FARTHEST = 1000
 _TOLERANCE = 5e-13
 
 # ... and if there are so few keys in reach that this is faster.
-_FEW_KEYS = 64
+_FEW_KEYS = 128
 
 # Queries in a block, for which Chebyshev polynomials are held.
 _BLOCK = 2**12
