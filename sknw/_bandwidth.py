@@ -26,16 +26,17 @@ _LADDER = 100 * 2.0 ** (np.arange(-40, 1) / 2)
 # Basins of the criterion that are refined, the lowest first.
 _BASINS = 4
 
-# How well the logarithm of the best multiple is known in the end, where all rows count; where those of a sample do,
-# whose choice matters more; and where a search begins.
-_EXACT, _SAMPLED, _START = 1e-4, 1e-2, 1e-1
+# How well the logarithm of the best multiple is known in the end: where all rows count; and where those of a sample do,
+# whose choice matters more.
+_EXACT, _SAMPLED = 1e-4, 1e-2
 
 # Scores this close are equal: the difference is rounding.
 _EQUAL = 1e-12
 
-# Beyond this many rows, a search is made on a sample of them, and its outcome refined with the errors of a sample among
-# all rows, as many as this, or fewer, for there to be no more pairs of rows than that.
+# Beyond this many rows, a search is made on a sample of them, by the errors of a part (a quarter, or half for one
+# bandwidth a feature), and refined by errors among all rows: so many, or fewer, for no more pairs of rows than that.
 _MOST_ROWS = 2000
+_MOST_ERRORS = 1000
 _MOST_PAIRS = 5e8
 
 # Iterations of a descent on all rows, after that on a sample.
@@ -154,6 +155,17 @@ class _Trials:
             bounds = np.log(multiples[[max(k - 1, 0), min(k + 1, len(multiples) - 1)]])
             minimize_scalar(self._try_power, bounds=bounds, method="bounded", options={"xatol": tolerance})
 
+    def interpolate(self) -> None:
+        """Try the vertex of the parabola through the lowest score and its neighbours."""
+        multiples = np.array(sorted(self.scores))
+        scores = np.array([self.scores[multiple] for multiple in multiples])
+        k = int(scores.argmin())
+        if 0 < k < len(scores) - 1:
+            x, y = np.log(multiples[k - 1 : k + 2]), scores[k - 1 : k + 2]
+            second, first, _ = np.polyfit(x - x[1], y - y[1], 2)
+            if second > 0:
+                self.try_all(np.exp([x[1] - first / (2 * second)]))
+
     def _try_power(self, power):
         # A minimiser can do nothing with infinity.
         highest = max(score for score in self.scores.values() if np.isfinite(score))
@@ -232,13 +244,12 @@ def _search(problem, unit, criterion, settings):
     else:
         first = _Trials(problem.part(sample), unit, criterion, settings, np.arange(most // 4))
         first.try_all(_LADDER)
-        first.refine(_BASINS, _START)
         n_features = np.isfinite(unit).sum()
         start = first.equal[-1] * (len(present) / most) ** (-1 / (n_features + 4))
         rows = sample[: _n_errors(len(present))]
         trials = _Trials(problem, unit, criterion, settings, rows)
         _walk(trials, start)
-        trials.refine(1, _SAMPLED)
+        trials.interpolate()
     return trials
 
 
@@ -266,10 +277,10 @@ def _ard(problem, unit, settings):
     many = len(present) > _MOST_ROWS
     if many:
         sample = check_random_state(settings.random_state).choice(present, _MOST_ROWS, replace=False)
-        some, rows = problem.part(sample), np.arange(_MOST_ROWS)
+        some, rows = problem.part(sample), np.arange(_MOST_ROWS // 2)
     else:
         some, rows = problem, present
-    trials = _Trials(some, unit, "loo", settings, rows)
+    trials = _Trials(some, unit, "loo", settings, rows[: _MOST_ROWS // 4])
     trials.try_all(_LADDER)
     if len(trials.equal) == len(_LADDER):
         return _by("loo")(problem, unit, settings)  # flat
@@ -298,7 +309,7 @@ def _report_descent(descent, logs, varies, problem):
 
 def _n_errors(n):
     """How many rows of a sample are predicted from all n rows."""
-    return max(200, int(min(_MOST_ROWS, _MOST_PAIRS / n)))
+    return max(200, int(min(_MOST_ERRORS, _MOST_PAIRS / n)))
 
 
 def _sampled(rows, problem):

@@ -20,10 +20,6 @@ _LEAST = 1e-300
 # Numbers in a tile of a gradient: few enough that it stays in the cache between its steps.
 _TILE_NUMBERS = 2**16
 
-# Up to this square of the largest distance from the centre, in bandwidths, a matrix product gives squared distances to
-# ten digits.
-_MOST_RADIUS_SQUARE = 1e5
-
 
 class Settings(NamedTuple):
     """How a search computes errors.
@@ -211,7 +207,7 @@ def error_gradient(problem: Problem, rows: np.ndarray, n_jobs: int | None = None
 
     def tile_error(tile):
         some = rows[tile]
-        weights, slope = _others(problem, points, some)
+        weights, slope = _others(problem, some)
         weights /= weights.sum(axis=1, keepdims=True)
         predictions = weights @ labels
         errors = labels[some] - predictions
@@ -228,12 +224,12 @@ def error_gradient(problem: Problem, rows: np.ndarray, n_jobs: int | None = None
     return float(error), gradient
 
 
-def _others(problem, points, rows):
+def _others(problem, rows):
     """What each key weighs in the prediction of a row by the others, and d log K / dt there."""
     kernel, repetitions = problem.kernel, np.maximum(problem.repetitions[rows], 1)
     once = np.flatnonzero(repetitions == 1)
     own = once, rows[once]
-    t = problem.hide(_squares(problem, points, rows), None, np.inf)
+    t = problem.hide(problem.row_squares(rows), None, np.inf)
     t[own] = np.inf
     lowest = t.min(axis=1, keepdims=True)
     t -= lowest
@@ -245,14 +241,3 @@ def _others(problem, points, rows):
     weights[np.arange(len(rows)), rows] *= 1 - 1 / repetitions
     t += lowest
     return weights, kernel.log_slope(t)
-
-
-def _squares(problem, points, rows):
-    """Squared distances in bandwidths: by a product, where its rounding does not tell."""
-    if problem.radius_square > _MOST_RADIUS_SQUARE or not problem.kernel.squared:
-        return problem.squares(problem.keys[rows])
-    lengths = np.square(points).sum(axis=1)
-    t = points[rows] @ (-2 * points.T)
-    t += lengths
-    t += lengths[rows, None]
-    return np.maximum(t, 0, out=t)

@@ -10,9 +10,9 @@ from scipy.optimize import minimize
 from sknw._algorithms import Problem, build
 from sknw._leave_one_out import CRITERIA, Settings, error_gradient, leave_one_out
 
-# A minimum of log error + _SHRINKAGE / n * sum (logs - their mean)**2 is sought: features are alike unless the data say
-# otherwise. A feature is dropped where that raises log error by no more than _WORTH / n, what a parameter is worth to
-# Akaike's criterion.
+# A minimum of log error + _SHRINKAGE / n * sum (logs - their mean)**2 is sought, by n errors: features are alike unless
+# the data say otherwise. A feature is dropped where that raises log error by no more than _WORTH / n, what a parameter
+# is worth to Akaike's criterion.
 _SHRINKAGE = 2.0
 _WORTH = 2.0
 
@@ -61,7 +61,7 @@ class Descent:
         self, problem: Problem, unit: np.ndarray, bounds: tuple[float, float], rows: np.ndarray, settings: Settings
     ):
         self._problem, self._unit, self._bounds, self.rows = problem, unit, np.log(bounds), rows
-        self._settings = settings
+        self._settings, self._n_errors = settings, problem.repetitions[rows].sum()
         self._smooth = problem.kernel.log_ratio is not None
         variance = problem.variances[0] if len(problem.variances) == 1 else 1.0
         self._no_error = _NO_ERROR * variance + np.finfo(float).tiny
@@ -120,7 +120,7 @@ class Descent:
             self.active[feature] = False
             without = self.error(np.array([by_feature[k] for k in np.flatnonzero(self.active)]))
             rise = np.log(without + self._no_error) - np.log(error + self._no_error)
-            if rise <= _WORTH / self._problem.n_rows:
+            if rise <= _WORTH / self._n_errors:
                 error = without
             else:
                 self.active[feature] = True
@@ -128,7 +128,7 @@ class Descent:
 
     def _objective(self, logs):
         error, gradient = self._error(logs)
-        shrinkage, deviations = _SHRINKAGE / self._problem.n_rows, logs - logs.mean()
+        shrinkage, deviations = _SHRINKAGE / self._n_errors, logs - logs.mean()
         error += self._no_error
         return np.log(error) + shrinkage * deviations @ deviations, gradient / error + 2 * shrinkage * deviations
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from sknw._algorithms._problem import Problem
-from sknw._algorithms._tiles import map_tiles, row_batch
+from sknw._algorithms._tiles import map_tiles
 from sknw._kernels import LOWEST_LOG
 
 # A Gaussian at h / sqrt(2) is the square of that at h. Each square doubles the relative error, so that after so many
 # the exponential is computed anew.
 _SQUARES = 7
 
-# Weights below this, in relation to the largest of their row, are left out: squares of them are slow, and nothing.
-_TINY = 1e-140
+# Numbers in a tile: few enough that it stays in the cache between bandwidths.
+_TILE_NUMBERS = 2**16
+
+# Weights below this, in relation to the largest of their row, are left out before every third square: after three, they
+# would be too small for a float, which is slow on many a processor.
+_TINY = 1e-38
+_BETWEEN = 3
 
 
 def path_sums(
@@ -41,7 +46,7 @@ def path_sums(
     assert log_ratio is not None
 
     def tile_sums(tile):
-        t = problem.hide(problem.squares(problem.keys[rows[tile]]), rows[tile], np.inf)
+        t = problem.hide(problem.row_squares(rows[tile], shrinkage[-1]), rows[tile], np.inf)
         lowest = t.min(axis=1, keepdims=True)
         lowest[lowest == np.inf] = 0
         t = problem.hide(t - lowest, rows[tile], 0)
@@ -49,7 +54,7 @@ def path_sums(
             sums[k, tile] = weights @ problem.values
             log_scale[k, tile] = log_ratio(np.zeros_like(lowest), lowest * shrinkage[k] ** 2)[:, 0]
 
-    map_tiles(tile_sums, len(rows), row_batch(len(problem.y)), n_jobs)
+    map_tiles(tile_sums, len(rows), max(1, _TILE_NUMBERS // len(problem.y)), n_jobs)
     return sums, log_scale
 
 
@@ -60,12 +65,13 @@ def _weights(problem, rows, lowest, t, shrinkage):
     for k, factor in enumerate(np.square(shrinkage)):
         doubled = k > 0 and abs(factor / shrinkage[k - 1] ** 2 - 2) < 1e-12
         if problem.kernel.is_product and doubled and squares < _SQUARES:
-            weights[weights < _TINY] = 0
+            if squares % _BETWEEN == 0:
+                np.multiply(weights, weights > _TINY, out=weights)
             np.square(weights, out=weights)
             squares += 1
         else:
             logs = log_ratio(lowest * factor, t * factor)
-            weights = np.exp(logs, out=np.zeros_like(logs), where=logs > LOWEST_LOG)
+            weights = np.exp(np.maximum(logs, LOWEST_LOG, out=logs), out=logs)
             problem.hide(weights, rows, 0)
             squares = 0
         yield weights

@@ -21,6 +21,10 @@ from sknw._kernels import LOWEST_LOG, Kernel
 # answer changes.
 _FARTHEST = 230
 
+# Up to this square of the largest distance from the centre, in bandwidths, a matrix product gives squared distances to
+# ten digits.
+_MOST_RADIUS_SQUARE = 1e5
+
 # Squared distances that differ by less, in relation to the least, differ by rounding: their keys are equally near.
 TIED = 1e-13
 
@@ -195,6 +199,17 @@ class Problem:
             t = self.distances(queries, columns) / self.bandwidth
             return np.minimum(np.square(t, out=t), 2.0 ** (4 * _FARTHEST), out=t)
 
+    def row_squares(self, rows: np.ndarray, shrinkage: float = 1.0) -> np.ndarray:
+        """The same from training rows to all keys; in few digits, but enough for bandwidths divided by `shrinkage`."""
+        product = self.metric == "euclidean" and self.kernel.squared
+        if not product or self.radius_square * shrinkage**2 > _MOST_RADIUS_SQUARE:
+            return self.squares(self.keys[rows])
+        points, lengths = self._points
+        t = points[rows] @ (-2 * points.T)
+        t += lengths
+        t += lengths[rows, None]
+        return np.maximum(t, 0, out=t)
+
     def distances(self, queries: np.ndarray, columns: slice) -> np.ndarray:
         """Distances by a metric other than the Euclidean."""
         if self.metric == "precomputed":
@@ -216,9 +231,15 @@ class Problem:
         return (points - self.centre) / self.unit
 
     @cached_property
+    def _points(self) -> tuple[np.ndarray, np.ndarray]:
+        """The centred keys, and the squares of their lengths."""
+        points = self.centred(self.keys)
+        return points, np.square(points).sum(axis=1)
+
+    @cached_property
     def radius_square(self) -> float:
         """The largest square of a centred key's length. Euclidean metric only."""
-        return float(np.square(self.centred(self.keys)).sum(axis=1).max())
+        return float(self._points[1].max())
 
     def split_squares(self, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Squared distances as t0 + dt, of shapes (n_queries, 1) and (n_queries, n_keys).
