@@ -10,7 +10,19 @@ from definition import LOG_PROFILES, predict, weights
 from problems import make_problem, mean_of
 
 from sknw import KERNELS, Kernel
-from sknw._algorithms import ALGORITHMS, Problem, _brute, _cells, _expansions, _line, _moments, _tree, build, choose
+from sknw._algorithms import (
+    ALGORITHMS,
+    Problem,
+    _brute,
+    _cells,
+    _expansions,
+    _line,
+    _moments,
+    _neighbours,
+    _tree,
+    build,
+    choose,
+)
 from sknw._pooling import attention
 
 DTYPES = [np.float64, np.float32]
@@ -114,8 +126,9 @@ def test_tiles_and_threads_change_nothing(monkeypatch, kernel, n_features, dtype
     monkeypatch.setattr(_line, "_BLOCK", 9)
     for method in (_moments, _expansions):
         monkeypatch.setattr(method, "_FEW_KEYS", 0)
-    for name, size in {"_KEYS": 5, "_QUERIES": 3, "_LEAVES": 2, "_PAIRS": 50}.items():
+    for name, size in {"_KEYS": 5, "_QUERIES": 3, "_GROUPS": 2, "_PAIRS": 50}.items():
         monkeypatch.setattr(_tree, name, size)
+    monkeypatch.setattr(_neighbours, "_PAIRS", 50)
     np.testing.assert_allclose(mean_of(build(algorithm, problem), Q), want, rtol=0, atol=TOLERANCE[dtype] * 0.1)
 
 

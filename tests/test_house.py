@@ -31,7 +31,7 @@ ALONE = ["_displays", "datasets"]  # import no other room, and only the top impo
 ALGORITHM_FLOORS = [
     ["__init__"],
     ["_brute", "_cells", "_path", "_tree"],
-    ["_expansions", "_moments", "_plane", "_scans"],
+    ["_expansions", "_moments", "_neighbours", "_plane", "_scans", "_shells"],
     ["_clusters"],
     ["_leaves", "_line", "_series"],
     ["_problem"],

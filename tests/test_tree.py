@@ -7,7 +7,7 @@ from definition import LOG_PROFILES, predict
 from problems import make_problem, mean_of
 
 from sknw import Kernel
-from sknw._algorithms import ALGORITHMS, Problem, _leaves, _tree, build
+from sknw._algorithms import ALGORITHMS, Problem, _neighbours, build
 from sknw._pooling import attention
 
 
@@ -52,27 +52,19 @@ def test_sparse_rows_of_many_keys(kernel, fallback):
     np.testing.assert_allclose(got.toarray(), want, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize(("kernel", "most"), [("gaussian", 0.3), ("exponential", 0.9), ("epanechnikov", 0.1)])
+@pytest.mark.parametrize(("kernel", "most"), [("gaussian", 0.1), ("exponential", 0.5), ("epanechnikov", 0.02)])
 def test_tree_meets_few_of_many_keys(monkeypatch, kernel, most):
     X = many_rows("uniform", 2)
     fitted = build("tree", make_problem(X, kernel, 0.05, y=X[:, 0]))
-    tiles, met = [], []
-    monkeypatch.setattr(_tree, "_LEAVES", 16)  # tiles that are small beside so few rows
-    tile_sums, places_of = _tree.Tree._tile_sums, _leaves.Leaves.places
+    pairs, sums = [], _neighbours.Neighbours.sums
 
-    def counted_sums(self, tile, entries=None):
-        tiles.append(tile)
-        return tile_sums(self, tile, entries)
+    def counted_sums(self, queries, at, *args, **kwargs):
+        pairs.append(len(queries.points) * len(at))
+        return sums(self, queries, at, *args, **kwargs)
 
-    def counted_places(self, leaves):
-        met.append(places_of(self, leaves))
-        return met[-1]
-
-    monkeypatch.setattr(_tree.Tree, "_tile_sums", counted_sums)
-    monkeypatch.setattr(_leaves.Leaves, "places", counted_places)
+    monkeypatch.setattr(_neighbours.Neighbours, "sums", counted_sums)
     mean_of(fitted, X)
-    share = sum(map(len, met)) / (len(tiles) * len(X))
-    assert 0 < share < most
+    assert 0 < sum(pairs) / len(X) ** 2 < most
 
 
 @pytest.mark.parametrize(

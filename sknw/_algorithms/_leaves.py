@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from sknw._algorithms._problem import Problem
 
@@ -24,9 +25,21 @@ class Boxes(NamedTuple):
         return Boxes(self.low.min(axis=0, keepdims=True), self.high.max(axis=0, keepdims=True))
 
     @property
+    def middles(self) -> np.ndarray:
+        return self.low / 2 + self.high / 2
+
+    @property
     def middle(self) -> np.ndarray:
         """The middle of the box around all."""
         return self.low.min(axis=0) / 2 + self.high.max(axis=0) / 2
+
+
+def exact_squares(queries: np.ndarray, keys: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """Squared distances in bandwidths, by the arithmetic of `Problem.squares`."""
+    if unit.ndim:
+        return cdist(queries, keys, "sqeuclidean", w=unit**-2.0)
+    t = cdist(queries, keys, "sqeuclidean")
+    return np.divide(t, unit**2, out=t)
 
 
 def split(points: np.ndarray, unit: np.ndarray, size: int) -> tuple[np.ndarray, Boxes]:
@@ -71,30 +84,45 @@ class Leaves:
         # The keys in this order; and the places in it that make up a leaf, filled up with -1.
         self.order = present[leaves[there]]
         self._members = np.where(there, np.cumsum(there).reshape(leaves.shape) - 1, -1)
+        # How many keys each leaf has.
+        self.counts = there.sum(axis=1)
         # The place of each key in this order, -1 for one that is not there.
         self.place = np.full(len(problem.y), -1)
         self.place[self.order] = np.arange(len(self.order))
         self.keys: np.ndarray = problem.keys[self.order]
-        # The same, a row each feature.
-        self.transposed = np.ascontiguousarray(self.keys.T)
         self.values: np.ndarray = problem.values[self.order]
-        # The largest of each column of values, or 1: single precision has less range.
+        # The same, a row each column.
+        self.columns = np.ascontiguousarray(self.values.T)
+        # The largest of each column, or 1: single precision has less range.
         largest = np.abs(self.values).max(axis=0)
         self.scale = np.where(largest > 0, largest, 1.0)
-        self.single_values = (self.values / self.scale).astype(np.float32)
-        # The total weight of the keys in each leaf.
-        self.weight = np.where(self._members >= 0, self.values[self._members, -1], 0).sum(axis=1)
+        self.single_columns = (self.columns / self.scale[:, None]).astype(np.float32)
+        # The boxes, a row each feature; their middles.
+        self._corners = np.array([self.boxes.low.T, self.boxes.high.T])
+        self._middles = self.boxes.middles
+        # How far from its middle the keys of a leaf are at most, in bandwidths.
+        self.radii = np.sqrt(np.square((self.boxes.high - self.boxes.low) / 2 / self._unit).sum(axis=1)) * (1 + _MARGIN)
+        weight = np.where(self._members >= 0, self.values[self._members, -1], 0)
+        # The total weight of the keys in each leaf, and the weight of the heaviest.
+        self.weight, self.heaviest = weight.sum(axis=1), weight.max(axis=1)
 
-    def gaps(self, boxes: Boxes, leaves=slice(None)) -> np.ndarray:
-        """Squared distances in bandwidths from boxes to leaves: (n_boxes, n_leaves)."""
-        keys = self.boxes
-        unit = np.broadcast_to(self._unit, keys.low.shape[1:])
-        total = np.zeros((len(boxes.low), len(keys.low[leaves])))
-        for feature in range(len(unit)):
-            low, high = boxes.low[:, feature, None], boxes.high[:, feature, None]
-            gap = np.maximum(keys.low[leaves, feature] - high, low - keys.high[leaves, feature])
-            total += np.square(np.maximum(gap, 0, out=gap) / unit[feature])
+    def gaps(self, boxes: Boxes, leaves: np.ndarray | None = None) -> np.ndarray:
+        """Squared distances in bandwidths from boxes to leaves, all if none are given: (n_boxes, n_leaves)."""
+        low, high = self._corners if leaves is None else self._corners.take(leaves, axis=2)
+        total = np.zeros((len(boxes.low), low.shape[1]))
+        gap, other = np.empty_like(total), np.empty_like(total)
+        unit = np.broadcast_to(self._unit, len(low))
+        for feature in range(len(low)):
+            np.subtract(low[feature], boxes.high[:, feature, None], out=gap)
+            np.subtract(boxes.low[:, feature, None], high[feature], out=other)
+            np.maximum(np.maximum(gap, other, out=gap), 0, out=gap)
+            gap /= unit[feature]
+            total += np.square(gap, out=gap)
         return total
+
+    def between_middles(self, boxes: Boxes) -> np.ndarray:
+        """Squared distances in bandwidths between the middles of boxes and leaves: (n_boxes, n_leaves)."""
+        return exact_squares(boxes.middles, self._middles, self._unit)
 
     def within(self, boxes: Boxes, reach: float | np.ndarray) -> np.ndarray:
         """The leaves whose squared distance from one of the boxes is at most `reach`, of shape (n_boxes, 1) or one."""
@@ -104,7 +132,7 @@ class Leaves:
 
     def places(self, leaves: np.ndarray) -> np.ndarray:
         """The places of the keys in these leaves."""
-        places = self._members[leaves]
+        places = self._members.take(leaves, axis=0)
         return places[places >= 0]
 
     def hide(self, rows: np.ndarray, places: np.ndarray, excluded: np.ndarray | None, fill: float) -> np.ndarray:

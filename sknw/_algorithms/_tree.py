@@ -1,10 +1,12 @@
 """Tree: few features, in leaves of neighbouring keys, of which each query meets only those in reach.
 
-Keys, and in each call the queries, are split at medians until few are left in a leaf. The box around a leaf of keys
-tells how near they can come to a box of queries. Leaves out of the reach of a kernel that ends are passed over; for a
-kernel that is positive everywhere, leaves whose total weight cannot matter.
+Keys, and in each call the queries, are split at medians until few are left in a leaf. A leaf of queries is a group: it
+is summed as one, over the keys that are near enough to its middle. Which leaves of keys may hold such keys is decided
+by boxes, for a tile of several groups at a time.
 
-Leaving out a share s of a query's kernel sum moves its mean by at most s times the range of the labels.
+A kernel that ends has a reach. For a kernel that is positive everywhere, keys whose total weight cannot matter are left
+out, and those that matter little are summed in single precision. Leaving out a share s of a query's kernel sum moves
+its mean by at most s times the range of the labels.
 """
 
 from __future__ import annotations
@@ -16,55 +18,52 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array, vstack
-from scipy.spatial.distance import cdist
 
-from sknw._algorithms._leaves import Boxes, Leaves, split
+from sknw._algorithms._leaves import Boxes, Leaves, exact_squares, split
+from sknw._algorithms._neighbours import Neighbours, Queries
 from sknw._algorithms._problem import TIED, Problem
+from sknw._algorithms._shells import Shells
 from sknw._algorithms._tiles import batches, map_tiles, row_batch
 from sknw._kernels import LOWEST_LOG
 
-# Keys that the cost is estimated from, and the seconds that a pair of a query and a key takes: treated like all others,
-# looked at in single precision, and taken on its own.
+# Keys that the cost is estimated from.
 _SAMPLE = 1024
-_PAIR_COST = 3e-9
-_SCREEN_COST = 8e-10
-_SINGLE_COST = 3e-8
+
+
+class _Cost(NamedTuple):
+    """The seconds that a query takes, and that each of its pairs with a key takes."""
+
+    query: float
+    pair: float
+
+
+# Of kernels that end, and of others: squared distances from products, or from differences.
+_REACH_COST = _Cost(6e-6, 3e-9)
+_PRODUCT_COST = _Cost(1.2e-5, 7e-9)
+_DIFFERENCE_COST = _Cost(1.2e-5, 1.2e-8)
 
 # Features beyond which boxes hold too much empty space to tell near from far.
 _MOST_FEATURES = 6
 
-# Keys in a leaf, queries in a leaf, and leaves of queries in a tile, at most.
-_KEYS = 32
-_QUERIES = 8
-_LEAVES = 64
+# Keys in a leaf, queries in a leaf, which is a group, and groups in a tile, at most.
+_KEYS = 8
+_QUERIES = 32
+_GROUPS = 16
 
-# Pairs of a query and a key in a piece of a tile: few enough that it stays in the cache.
+# Pairs of a query and a key that are summed at once where differences are taken.
 _PAIRS = 2**17
 
-# Columns of values that are better multiplied one by one.
-_FEW_COLUMNS = 4
+# The share of a query's kernel sum that may be left out with leaves far from a tile, then with keys far from a group,
+# and lost to single precision.
+_PASSED_OVER = 1e-11
+_DROPPED = 4e-11
+_LOST = 5e-11
 
-# Pairs that are summed one by one, in a batch.
-_SINGLES = 2**15
-
-# Of as many queries, one is asked for the share of pairs that are in reach. Beyond the first share all pairs are better
-# treated alike; below the second it is worth while to look for those whose kernel has to be computed.
-_ASKED = 16
-_DENSE = 0.06
-_SPARSE = 0.35
-
-# So many queries in a tile, or fewer, are not worth a search in single precision.
-_FEW = 4
-
-# The share of a query's kernel sum that may be left out.
-_DROPPED = 1e-10
-
-# Leaves whose weight is so much smaller than that of the heaviest are not looked at more closely.
-_NEGLIGIBLE = 1e-13
-
-# The rounding error of |q|**2 + |k|**2 - 2 q.k, in relation to |q|**2 + |k|**2; and how far it may matter at most.
-_ROUNDING = {np.float32: 2.0**-19, np.float64: 2.0**-49}
-_TOLERANCE = {np.float32: 1e-1, np.float64: 1e-11}
+# The share that is to be summed in single precision, as far as can be guessed; the last digit of that, to which squared
+# distances are rounded, and the error of a kernel and of sums.
+_SHARE = 2e-6
+_LAST_DIGIT = 2.0**-23
+_SINGLE_ERROR = 2.0**-19
 
 # Sums of a kernel that ends, to which the rounding of a product may matter, are less than this.
 _BORDERLINE = 1e-2
@@ -72,46 +71,23 @@ _BORDERLINE = 1e-2
 # A query with less weight in all is summed again, relative to its nearest key.
 _HARD = 1e-30
 
-# How often the range of squared distances is halved to find the one beyond which keys do not matter.
-_HALVINGS = 8
+# The margin of a distance for its rounding.
+_MARGIN = 1e-5
 
 
 class _Tile(NamedTuple):
-    """Neighbouring queries, their rows in the result, boxes that hold them, and for each a key that does not count."""
+    """Queries of neighbouring groups: where each group starts, its middle, and its radius in bandwidths."""
 
-    queries: np.ndarray
-    rows: np.ndarray
-    boxes: Boxes
-    excluded: np.ndarray | None
+    queries: Queries
+    starts: np.ndarray
+    middles: np.ndarray
+    radii: np.ndarray
 
-    def part(self, some: np.ndarray) -> _Tile:
-        """Some of the queries, each in a box of its own."""
-        queries = self.queries[some]
-        excluded = None if self.excluded is None else self.excluded[some]
-        return _Tile(queries, self.rows[some], Boxes(queries, queries), excluded)
-
-
-def _exact_squares(queries, keys, unit):
-    """Squared distances in bandwidths, by the arithmetic of `Problem.squares`."""
-    if unit.ndim:
-        return cdist(queries, keys, "sqeuclidean", w=unit**-2.0)
-    t = cdist(queries, keys, "sqeuclidean")
-    return np.divide(t, unit**2, out=t)
-
-
-def _pair_squares(queries, keys, unit):
-    """Squared distances in bandwidths of pairs, a row each, by the arithmetic of `Problem.squares`."""
-    difference = queries - keys
-    squares = difference * unit**-2.0 * difference if unit.ndim else np.square(difference, out=difference)
-    total = sum(squares.T[1:], squares[:, 0])
-    return total if unit.ndim else total / unit**2
-
-
-def _dot(weights, values):
-    """Weights @ values, a column at a time: that is faster while there are few."""
-    if values.shape[1] > _FEW_COLUMNS:
-        return weights @ values
-    return np.stack([weights @ column for column in np.ascontiguousarray(values.T)], axis=1)
+    def groups(self) -> Iterator[Queries]:
+        """The queries of each group."""
+        stops = np.append(self.starts[1:], len(self.queries.points))
+        for start, stop, low, high in zip(self.starts, stops, *self.queries.boxes, strict=True):
+            yield self.queries.part(slice(start, stop), Boxes(low[None], high[None]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,20 +129,18 @@ class Tree:
         kernel, n_keys = problem.kernel, len(problem.y)
         present = np.flatnonzero(~problem.absent)
         keys = problem.scale(problem.X[present[np.linspace(0, len(present) - 1, _SAMPLE).astype(int)]])
-        u = np.sqrt(_exact_squares(keys[:: _SAMPLE // 64], keys, problem.unit))
-        # The radius of a ball with as many keys as a leaf, from one that holds enough of the sample to be measured.
+        u = np.sqrt(exact_squares(keys[:: _SAMPLE // 64], keys, problem.unit))
+        # The radius of a ball with as many keys as a group has queries, from one that holds enough of the sample.
         n_features = keys.shape[1]
-        leaf = np.partition(u, 16, axis=1)[:, [16]] * (_KEYS / 16 * _SAMPLE / n_keys) ** (1 / n_features)
-        near = np.maximum(u - (1 + n_features / 2) * leaf, 0)
+        group = np.partition(u, 16, axis=1)[:, [16]] * (_QUERIES / 16 * _SAMPLE / n_keys) ** (1 / n_features)
+        near = np.maximum(u - (1 + n_features / 8) * group, 0)
         if kernel.log_ratio is None:
-            met = near <= kernel.support
-            share = np.count_nonzero(u <= kernel.support) / np.count_nonzero(met)
-            pair = min(_PAIR_COST, _SCREEN_COST + _SINGLE_COST * share)
+            met, cost = near <= kernel.support, _REACH_COST
         else:
             total = 1 + kernel.of_square(np.square(u)).mean(axis=1, keepdims=True) * n_keys
-            pair = (2 if kernel.squared else 3) * _PAIR_COST
             met = n_keys * kernel.of_square(np.square(near)) > _DROPPED * total
-        return 3e-4 + 6e-6 * n_keys + pair * met.mean() * float(n_keys) ** 2
+            cost = _PRODUCT_COST if kernel.squared else _DIFFERENCE_COST
+        return 5e-4 + cost.query * n_keys + cost.pair * met.mean() * float(n_keys) ** 2
 
     def sums(
         self, queries: np.ndarray, excluded: np.ndarray | None = None, n_jobs: int | None = None
@@ -200,19 +174,14 @@ class Tree:
         sums = np.zeros((len(queries), self.problem.values.shape[1]))
 
         def tile_sums(some, tile):
-            far = self._far(tile.queries)
+            far = self._far(tile.queries.points)
             for i in some[far]:
                 row = self.problem.nearest_rows(queries[i : i + 1], None if excluded is None else excluded[i : i + 1])
                 sums[i] = row[0] @ self.problem.values
-            if not far.all():
-                tile = tile.part(~far)
-                lowest, leaves = self._lowest(tile)
-                for places in self._pieces(tile, leaves):
-                    tied = _exact_squares(tile.queries, self._leaves.keys[places], self.problem.unit) <= lowest * (
-                        1 + TIED
-                    )
-                    self._leaves.hide(tied, places, tile.excluded, False)
-                    sums[some[~far]] += tied.astype(float) @ self._leaves.values[places]
+            for group in tile.groups():
+                rows = group.rows[~far[group.rows]]
+                if len(rows):
+                    sums[some[rows]] = self._nearest_sums(tile.queries.part(rows))
 
         self._map(tile_sums, queries, excluded, None)
         return sums
@@ -225,109 +194,162 @@ class Tree:
 
     def _map(self, function: Callable, queries, excluded, n_jobs) -> list:
         """[function(numbers of queries, tile) for each tile]."""
-        leaves, boxes = split(queries, self.problem.unit, _QUERIES)
+        unit = self.problem.unit
+        leaves, boxes = split(queries, unit, _QUERIES)
+        middles = boxes.low / 2 + boxes.high / 2
 
-        def of_leaves(some):
-            numbers = leaves[some][leaves[some] >= 0]
-            rows, own = np.arange(len(numbers)), None if excluded is None else excluded[numbers]
-            return function(numbers, _Tile(queries[numbers], rows, Boxes(boxes.low[some], boxes.high[some]), own))
+        def of_groups(some):
+            there = leaves[some] >= 0
+            numbers, count = leaves[some][there], there.sum(axis=1)
+            starts = np.append(0, count.cumsum()[:-1])
+            lengths = np.square((queries[numbers] - middles[some].repeat(count, axis=0)) / unit).sum(axis=1)
+            radii = np.sqrt(np.maximum.reduceat(lengths, starts))
+            own, rows = None if excluded is None else excluded[numbers], np.arange(len(numbers))
+            part = Queries(queries[numbers], rows, Boxes(boxes.low[some], boxes.high[some]), own)
+            return function(numbers, _Tile(part, starts, middles[some], radii))
 
-        return map_tiles(of_leaves, len(leaves), _LEAVES, n_jobs)
+        return map_tiles(of_groups, len(leaves), _GROUPS, n_jobs)
 
     def _tile_sums(self, tile: _Tile, entries: list | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Sums and log_scale. Rows, keys and weights of what is summed are added to the entries, if there are any."""
-        kernel, log_scale = self.problem.kernel, np.zeros(len(tile.queries))
-        if kernel.log_ratio is None:
-            return self._near_sums(tile, entries), log_scale
-        sums, hard = self._plain_sums(tile, entries)
+        queries = tile.queries
+        log_scale = np.zeros(len(queries.points))
+        if self.problem.kernel.log_ratio is None:
+            return self._sums_in_reach(tile, entries), log_scale
+        sums = self._plain_sums(tile, entries)
+        hard = sums[:, -1] < _HARD
         if hard.any():
             if entries is not None:
                 entries[:] = [[item[~hard[row]] for item in (row, *others)] for row, *others in entries]
-            far = self._far(tile.queries)
-            for again, some in ((self._relative_sums, hard & ~far), (self._far_sums, hard & far)):
-                if some.any():
-                    sums[some], log_scale[some] = again(tile.part(some), entries)
+            far = self._far(queries.points)
+            for group in tile.groups():
+                for again, these in ((self._relative_sums, hard & ~far), (self._far_sums, hard & far)):
+                    some = group.rows[these[group.rows]]
+                    if len(some):
+                        sums[some], log_scale[some] = again(queries.part(some), entries)
         return sums, log_scale
 
+    def _sums_in_reach(self, tile, entries):
+        """Sums of a kernel that ends."""
+        kernel, queries = self.problem.kernel, tile.queries
+        sums = np.zeros((len(queries.points), self._leaves.values.shape[1]))
+        leaves = self._leaves.within(queries.boxes, kernel.support**2)
+        if not len(leaves):
+            return sums
+        neighbours = Neighbours(self.problem, self._leaves, leaves, queries)
+        t = neighbours.squares(tile.middles)(np.arange(len(neighbours)))
+        reach = np.square((kernel.support + tile.radii) * (1 + _MARGIN))
+        exact = not kernel.squared or entries is not None
+        for group, near in zip(tile.groups(), (t <= reach).T, strict=True):
+            at = np.flatnonzero(near)
+            part, _ = neighbours.sums(group, at, np.inf, entries)
+            if not exact and (again := part[:, -1] < _BORDERLINE).any():
+                part[again], _ = neighbours.sums(group.part(again), at, np.inf, exact=True)
+            sums[group.rows] = part
+        return sums
+
     def _plain_sums(self, tile, entries):
-        """Kernel sums, and which of them are too small to be trusted."""
-        kernel, gaps = self.problem.kernel, self._leaves.gaps(tile.boxes.hull)[0]
-        bound = self._leaves.weight * kernel.of_square(gaps.copy())
-        some = np.flatnonzero(bound > _NEGLIGIBLE * bound.max())
-        gaps[some] = self._leaves.gaps(tile.boxes, some).min(axis=0)
-        bound[some] = self._leaves.weight[some] * kernel.of_square(gaps[some])
-        first = np.sort(some[np.argsort(bound[some])][-1 - len(some) // 8 :])
-        sums = self._single_sums(tile, first, None)
+        """Sums of a kernel that is positive everywhere, zero where they are too small to be trusted."""
+        leaves, queries = self._leaves, tile.queries
+        reach, middles = self._reach(tile)
+        near = np.flatnonzero((middles <= reach[:, None] + tile.radii[:, None] + leaves.radii).any(axis=0))
+        gaps = leaves.gaps(queries.boxes, near)
+        neighbours = Neighbours(self.problem, leaves, near, queries)
+        sums = np.zeros((len(queries.points), leaves.values.shape[1]))
+        top = np.minimum(reach, (middles[:, near] + leaves.radii[near]).max(axis=1) + tile.radii)
+        for group, gap, middle, most in zip(tile.groups(), gaps, middles[:, near], top, strict=True):
+            shells = Shells(self.problem.kernel, gap, middle, leaves.weight[near], most)
+            sums[group.rows] = self._group_sums(neighbours, group, shells, entries)
+        return sums
+
+    def _reach(self, tile):
+        """Distances beyond which no key matters to a group, and those between the middles of groups and leaves."""
+        leaves = self._leaves
+        middles = np.sqrt(leaves.between_middles(tile.queries.boxes))
+        counted = leaves.weight if tile.queries.excluded is None else leaves.weight - leaves.heaviest
+        # Each query of a group has the keys of a leaf within this distance, which makes its sum at least so large.
+        within = middles + leaves.radii + tile.radii[:, None]
+        closest = np.where(counted > 0, within, np.inf).min(axis=1)
+        closest[closest == np.inf] = 0
+        logs = self._log_ratio(closest[:, None] ** 2, np.square(within) - closest[:, None] ** 2)
+        least = np.exp(np.clip(logs, LOWEST_LOG, 0)) @ counted
+        with np.errstate(divide="ignore"):
+            drop = np.log(leaves.weight.sum() / _PASSED_OVER / least)
+        return closest + self.problem.kernel.step(closest, drop), middles
+
+    def _group_sums(self, neighbours, group, shells, entries):
+        """The same for a group.
+
+        Pairs that are likely to matter little are summed in single precision, and again in double where that is found
+        to be too little. What is left out is certain not to matter.
+        """
+        cut = shells.likely(_SHARE)
+        near = shells.gaps <= cut
+        sums, single = neighbours.sums(group, neighbours.of_leaves(near), cut, entries)
         hard = sums[:, -1] < _HARD
         if not hard.all():
-            spare = _DROPPED / 3 * sums[~hard, -1].min()
-            leaves = np.flatnonzero(bound > spare / len(bound))
-            leaves = leaves[np.argsort(bound[leaves])]
-            leaves = leaves[np.cumsum(bound[leaves]) > spare]
-            single = np.cumsum(bound[leaves] * self._single_error(tile, leaves, gaps[leaves])) <= spare
-            close = np.sort(leaves[~single])
-            beyond = self._beyond(gaps[close], self._leaves.weight[close], spare)
-            sums = self._single_sums(tile, np.sort(leaves[single]), entries)
-            sums += self._dense_sums(tile, close, beyond, entries)
-        return sums, hard
+            far = shells.matter(_DROPPED * sums[~hard, -1].min()) & ~near
+            more, more_single = neighbours.sums(group, neighbours.of_leaves(far), -1.0, entries)
+            sums += more
+            single += more_single
+            error = np.abs(self._log_ratio(shells.top**2, -_LAST_DIGIT * shells.top**2)) + _SINGLE_ERROR
+            again = np.flatnonzero((single * error > _LOST * sums[:, -1]) & ~hard)
+            if len(again):
+                sums[again], _ = neighbours.sums(group.part(again), neighbours.of_leaves(near | far), np.inf)
+        sums[hard] = 0
+        return sums
 
-    def _single_error(self, tile, leaves, gaps):
-        """A bound for the relative error of weights from squared distances in single precision."""
-        low, high = (corner[leaves] for corner in self._leaves.boxes)
-        origin = tile.boxes.middle
-        reach = np.maximum(np.abs(low - origin), np.abs(high - origin)) / self.problem.unit
-        radius = (tile.boxes.hull.high[0] - origin) / self.problem.unit
-        rounding = _ROUNDING[np.float32] * (np.square(radius).sum() + np.square(reach).sum(axis=1))
-        # A kernel of u falls faster the shorter u is: -1 times the rounding moves a root at most as far as +3 times.
-        rounding *= 1 if self.problem.kernel.squared else 3
-        return np.abs(self._log_ratio(gaps, rounding)) + 8 * _ROUNDING[np.float32]
-
-    def _beyond(self, gaps, weight, spare):
-        """The squared distance beyond which keys in leaves of this weight sum to less than `spare`."""
-
-        def fits(t):
-            return weight @ self.problem.kernel.of_square(np.maximum(gaps, t)) <= spare
-
-        low, high = 0.0, 2 * gaps.max(initial=0.0)
-        if not fits(high):
-            return np.inf
-        for _ in range(_HALVINGS):
-            middle = (low + high) / 2
-            low, high = (low, middle) if fits(middle) else (middle, high)
-        return high
-
-    def _relative_sums(self, tile, entries):
+    def _relative_sums(self, queries, entries):
         """Kernel sums relative to the kernel at the nearest key, and the logarithm of that."""
-        lowest, _ = self._lowest(tile)
+        lowest, _ = self._lowest(queries)
         lowest[lowest == np.inf] = 0
-        enough = _DROPPED * self._leaves.values[:, -1].min() / len(self._leaves.weight)
-        highest = self._log_ratio(lowest, self._leaves.gaps(tile.boxes) - lowest).max(axis=0)
-        with np.errstate(divide="ignore"):
-            leaves = np.flatnonzero(highest + np.log(self._leaves.weight) > np.log(enough))
-        return self._exact_sums(tile, leaves, entries, lowest), self._log_ratio(np.zeros_like(lowest), lowest)[:, 0]
+        weight, u = self._leaves.values[:, -1], np.sqrt(lowest)
+        drop = np.log(weight.sum() / weight.min() / _DROPPED)
+        reach = np.square(u + self.problem.kernel.step(u, np.full_like(u, drop)))
+        leaves = self._leaves.within(queries.boxes, reach)
+        sums = np.zeros((len(queries.points), self._leaves.values.shape[1]))
+        for places in self._pieces(queries, leaves):
+            t = exact_squares(queries.points, self._leaves.keys.take(places, axis=0), self.problem.unit)
+            logs = self._leaves.hide(self._log_ratio(lowest, t - lowest), places, queries.excluded, -np.inf)
+            weights = np.exp(logs, out=np.zeros_like(logs), where=logs > LOWEST_LOG)
+            sums += weights @ self._leaves.values.take(places, axis=0)
+            if entries is not None:
+                row, column = np.nonzero(weights)
+                entries.append((queries.rows[row], self._leaves.order[places[column]], weights[row, column]))
+        return sums, self._log_ratio(np.zeros_like(lowest), lowest)[:, 0]
 
-    def _far_sums(self, tile, entries):
+    def _far_sums(self, queries, entries):
         """Kernel sums over all keys, as the definition has them."""
-        sums, log_scale = np.empty((len(tile.queries), self._leaves.values.shape[1])), np.empty(len(tile.queries))
-        for some in batches(len(sums), row_batch(len(self.problem.y))):
-            excluded = None if tile.excluded is None else tile.excluded[some]
-            rows, log_scale[some] = self.problem.rows(tile.queries[some], excluded)
+        n_queries = len(queries.points)
+        sums, log_scale = np.empty((n_queries, self._leaves.values.shape[1])), np.empty(n_queries)
+        for some in batches(n_queries, row_batch(len(self.problem.y))):
+            part = queries.part(some)
+            rows, log_scale[some] = self.problem.rows(part.points, part.excluded)
             sums[some] = rows @ self.problem.values
             if entries is not None:
                 row, key = np.nonzero(rows)
-                entries.append((tile.rows[some][row], key, rows[row, key]))
+                entries.append((part.rows[row], key, rows[row, key]))
         return sums, log_scale
 
-    def _lowest(self, tile: _Tile) -> tuple[np.ndarray, np.ndarray]:
+    def _nearest_sums(self, queries):
+        lowest, leaves = self._lowest(queries)
+        sums = np.zeros((len(queries.points), self._leaves.values.shape[1]))
+        for places in self._pieces(queries, leaves):
+            t = exact_squares(queries.points, self._leaves.keys.take(places, axis=0), self.problem.unit)
+            tied = self._leaves.hide(t <= lowest * (1 + TIED), places, queries.excluded, False)
+            sums += tied.astype(float) @ self._leaves.values.take(places, axis=0)
+        return sums
+
+    def _lowest(self, queries: Queries) -> tuple[np.ndarray, np.ndarray]:
         """The squared distance to the nearest key, (n_queries, 1), and the leaves that may come as near."""
-        leaves = np.sort(np.argsort(self._leaves.gaps(tile.boxes.hull)[0])[:4])
+        leaves = np.unique(self._leaves.between_middles(queries.boxes).argmin(axis=1))
         for _ in range(2):
-            lowest = np.full((len(tile.queries), 1), np.inf)
-            for places in self._pieces(tile, leaves):
-                t = _exact_squares(tile.queries, self._leaves.keys[places], self.problem.unit)
-                t = self._leaves.hide(t, places, tile.excluded, np.inf)
+            lowest = np.full((len(queries.points), 1), np.inf)
+            for places in self._pieces(queries, leaves):
+                t = exact_squares(queries.points, self._leaves.keys.take(places, axis=0), self.problem.unit)
+                t = self._leaves.hide(t, places, queries.excluded, np.inf)
                 np.minimum(lowest, t.min(axis=1, keepdims=True), out=lowest)
-            leaves = self._leaves.within(Boxes(tile.queries, tile.queries), lowest)
+            leaves = self._leaves.within(Boxes(queries.points, queries.points), lowest)
         return lowest, leaves
 
     def _log_ratio(self, t0, dt):
@@ -341,125 +363,8 @@ class Tree:
 
     # ---- leaves of keys
 
-    def _pieces(self, tile: _Tile, leaves: np.ndarray) -> Iterator[np.ndarray]:
+    def _pieces(self, queries: Queries, leaves: np.ndarray) -> Iterator[np.ndarray]:
         """The places of the keys in these leaves, a piece of a tile at a time."""
         places = self._leaves.places(leaves)
-        for some in batches(len(places), max(1, _PAIRS // len(tile.queries))):
+        for some in batches(len(places), max(1, _PAIRS // len(queries.points))):
             yield places[some]
-
-    def _product(self, tile, places, dtype):
-        """Factors of the squared distances in bandwidths, and how much they err; or None if that may be much.
-
-        Their coordinates are about the tile, where errors are least.
-        """
-        unit, origin = self.problem.unit, tile.boxes.middle
-        left = ((tile.queries - origin) / unit).T
-        right = self._leaves.transposed.take(places, axis=1)
-        right -= origin[:, None]
-        right /= unit[..., None]
-        lengths = [np.square(points).sum(axis=0) for points in (left, right)]
-        rounding = _ROUNDING[dtype] * (lengths[0].max() + lengths[1].max(initial=0))
-        if rounding > _TOLERANCE[dtype]:
-            return None
-        left = np.vstack([-2 * left, lengths[0], np.ones_like(lengths[0])]).T.astype(dtype, order="C")
-        return left, np.vstack([right, np.ones_like(lengths[1]), lengths[1]]).astype(dtype), rounding
-
-    def _near_sums(self, tile, entries):
-        """Sums of a kernel that ends: pairs in reach are found in single precision, and taken from differences."""
-        reach = self.problem.kernel.support**2
-        leaves = self._leaves.within(tile.boxes, reach)
-        places = self._leaves.places(leaves)
-        product = self._product(tile, places, np.float32) if len(tile.queries) > _FEW else None
-        if product is None:
-            return self._exact_sums(tile, leaves, entries)
-        left, right, rounding = product
-        asked = left[::_ASKED] @ right <= reach
-        if np.count_nonzero(asked) > _DENSE * asked.size:
-            return self._dense_sums(tile, leaves, np.inf, entries)
-        found = [np.zeros((2, 0), int)]
-        for some in batches(len(places), max(1, _PAIRS // len(left))):
-            near = left @ right[:, some] <= reach + rounding
-            row, column = np.divmod(np.flatnonzero(near), near.shape[1])
-            found.append(np.stack([row, places[some].take(column)]))
-        row, places = np.concatenate(found, axis=1)
-        return self._pair_sums(tile, row, places, entries)
-
-    def _single_sums(self, tile, leaves, entries):
-        """Sums over leaves, in single precision."""
-        places, sums = self._leaves.places(leaves), np.zeros((len(tile.queries), self._leaves.values.shape[1]))
-        product = self._product(tile, places, np.float32)
-        if product is None:
-            return self._exact_sums(tile, leaves, entries)
-        left, right, _ = product
-        for some in batches(len(places), max(1, _PAIRS // len(left))):
-            t = left @ right[:, some]
-            weights = self._leaves.hide(self.problem.kernel.of_square(np.abs(t, out=t)), places[some], tile.excluded, 0)
-            sums += _dot(weights, self._leaves.single_values.take(places[some], axis=0)) * self._leaves.scale
-            self._record(tile, places[some], weights, entries)
-        return sums
-
-    def _pair_sums(self, tile, row, places, entries):
-        """Sums over pairs of a query and a key, from differences."""
-        n_queries, problem = len(tile.queries), self.problem
-        sums = np.zeros((n_queries, self._leaves.values.shape[1]))
-        for some in batches(len(row), _SINGLES):
-            i, j = row[some], places[some]
-            t = _pair_squares(tile.queries.take(i, axis=0), self._leaves.keys.take(j, axis=0), problem.unit)
-            weights = problem.kernel.of_square(t)
-            if tile.excluded is not None:
-                weights[j == self._leaves.place[tile.excluded][i]] = 0
-            values = self._leaves.values.take(j, axis=0)
-            for column in range(values.shape[1]):
-                sums[:, column] += np.bincount(i, weights * values[:, column], n_queries)
-            if entries is not None:
-                reached = weights > 0
-                entries.append((tile.rows[i[reached]], self._leaves.order[j[reached]], weights[reached]))
-        return sums
-
-    def _dense_sums(self, tile, leaves, beyond, entries):
-        """Sums over leaves in double precision, from products if their rounding is harmless.
-
-        Pairs at more than the squared distance `beyond` may be left out.
-        """
-        kernel, places = self.problem.kernel, self._leaves.places(leaves)
-        product = self._product(tile, places, np.float64) if kernel.squared and entries is None else None
-        if product is None:
-            return self._exact_sums(tile, leaves, entries)
-        left, right, _ = product
-        asked = left[::_ASKED] @ right <= beyond
-        few = np.count_nonzero(asked) < _SPARSE * asked.size
-        sums = np.zeros((len(left), self._leaves.values.shape[1]))
-        for some in batches(len(places), max(1, _PAIRS // len(left))):
-            t = left @ right[:, some]
-            np.abs(t, out=t)
-            if few:
-                near, weights = np.flatnonzero(t <= beyond), np.zeros_like(t)
-                weights.ravel()[near] = kernel.of_square(t.ravel().take(near))
-            else:
-                weights = kernel.of_square(t)
-            self._leaves.hide(weights, places[some], tile.excluded, 0)
-            sums += _dot(weights, self._leaves.values.take(places[some], axis=0))
-        if kernel.log_ratio is None and (again := sums[:, -1] < _BORDERLINE).any():
-            tile = tile.part(again)
-            sums[again] = self._exact_sums(tile, self._leaves.within(tile.boxes, kernel.support**2), None)
-        return sums
-
-    def _exact_sums(self, tile, leaves, entries, lowest=None):
-        """Sums over leaves, from differences, relative to the kernel at the squared distances `lowest`."""
-        kernel, sums = self.problem.kernel, np.zeros((len(tile.queries), self._leaves.values.shape[1]))
-        for places in self._pieces(tile, leaves):
-            t = _exact_squares(tile.queries, self._leaves.keys.take(places, axis=0), self.problem.unit)
-            if lowest is None:
-                weights = self._leaves.hide(kernel.of_square(t), places, tile.excluded, 0)
-            else:
-                logs = self._leaves.hide(self._log_ratio(lowest, t - lowest), places, tile.excluded, -np.inf)
-                weights = np.exp(logs, out=np.zeros_like(logs), where=logs > LOWEST_LOG)
-            sums += _dot(weights, self._leaves.values.take(places, axis=0))
-            self._record(tile, places, weights, entries)
-        return sums
-
-    def _record(self, tile, places, weights, entries):
-        """Add rows, keys and weights to the entries, if there are any."""
-        if entries is not None:
-            row, column = np.nonzero(weights)
-            entries.append((tile.rows[row], self._leaves.order[places[column]], weights[row, column]))
