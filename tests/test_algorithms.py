@@ -19,6 +19,7 @@ from sknw._algorithms import (
     _line,
     _moments,
     _neighbours,
+    _outliers,
     _tree,
     build,
     choose,
@@ -126,9 +127,10 @@ def test_tiles_and_threads_change_nothing(monkeypatch, kernel, n_features, dtype
     monkeypatch.setattr(_line, "_BLOCK", 9)
     for method in (_moments, _expansions):
         monkeypatch.setattr(method, "_FEW_KEYS", 0)
-    for name, size in {"_KEYS": 5, "_QUERIES": 3, "_GROUPS": 2, "_PAIRS": 50}.items():
+    for name, size in {"_KEYS": 5, "_QUERIES": 3, "_GROUPS": 2}.items():
         monkeypatch.setattr(_tree, name, size)
-    monkeypatch.setattr(_neighbours, "_PAIRS", 50)
+    for method in (_neighbours, _outliers):
+        monkeypatch.setattr(method, "_PAIRS", 50)
     np.testing.assert_allclose(mean_of(build(algorithm, problem), Q), want, rtol=0, atol=TOLERANCE[dtype] * 0.1)
 
 

@@ -31,8 +31,8 @@ ALONE = ["_displays", "datasets"]  # import no other room, and only the top impo
 ALGORITHM_FLOORS = [
     ["__init__"],
     ["_brute", "_cells", "_path", "_tree"],
-    ["_expansions", "_moments", "_neighbours", "_plane", "_scans", "_shells"],
-    ["_clusters"],
+    ["_expansions", "_moments", "_neighbours", "_outliers", "_plane", "_scans", "_shells"],
+    ["_clusters", "_groups"],
     ["_leaves", "_line", "_series"],
     ["_problem"],
     ["_tiles"],

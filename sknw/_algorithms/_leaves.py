@@ -12,6 +12,9 @@ from sknw._algorithms._problem import Problem
 # Rounding of a box's squared distance, in relation to it, stays far below this.
 _MARGIN = 1e-9
 
+# Leaves in a block.
+_BLOCK = 32
+
 
 class Boxes(NamedTuple):
     """Corners of boxes: one row each."""
@@ -97,8 +100,10 @@ class Leaves:
         largest = np.abs(self.values).max(axis=0)
         self.scale = np.where(largest > 0, largest, 1.0)
         self.single_columns = (self.columns / self.scale[:, None]).astype(np.float32)
-        # The boxes, a row each feature; their middles.
+        # The boxes, a row each feature; those of blocks of leaves, which are neighbours; their middles.
         self._corners = np.array([self.boxes.low.T, self.boxes.high.T])
+        in_blocks = self._corners.reshape(2, len(self._corners[0]), -1, min(_BLOCK, len(leaves)))
+        self._blocks = np.array([in_blocks[0].min(axis=2), in_blocks[1].max(axis=2)])
         self._middles = self.boxes.middles
         # How far from its middle the keys of a leaf are at most, in bandwidths.
         self.radii = np.sqrt(np.square((self.boxes.high - self.boxes.low) / 2 / self._unit).sum(axis=1)) * (1 + _MARGIN)
@@ -106,9 +111,12 @@ class Leaves:
         # The total weight of the keys in each leaf, and the weight of the heaviest.
         self.weight, self.heaviest = weight.sum(axis=1), weight.max(axis=1)
 
-    def gaps(self, boxes: Boxes, leaves: np.ndarray | None = None) -> np.ndarray:
-        """Squared distances in bandwidths from boxes to leaves, all if none are given: (n_boxes, n_leaves)."""
-        low, high = self._corners if leaves is None else self._corners.take(leaves, axis=2)
+    def gaps(self, boxes: Boxes, leaves: np.ndarray) -> np.ndarray:
+        """Squared distances in bandwidths from boxes to leaves: (n_boxes, n_leaves)."""
+        return self._gaps(boxes, self._corners.take(leaves, axis=2))
+
+    def _gaps(self, boxes, corners):
+        low, high = corners
         total = np.zeros((len(boxes.low), low.shape[1]))
         gap, other = np.empty_like(total), np.empty_like(total)
         unit = np.broadcast_to(self._unit, len(low))
@@ -127,7 +135,9 @@ class Leaves:
     def within(self, boxes: Boxes, reach: float | np.ndarray) -> np.ndarray:
         """The leaves whose squared distance from one of the boxes is at most `reach`, of shape (n_boxes, 1) or one."""
         reach = np.asarray(reach) * (1 + _MARGIN)
-        leaves = np.flatnonzero(self.gaps(boxes.hull)[0] <= reach.max())
+        blocks = np.flatnonzero(self._gaps(boxes.hull, self._blocks)[0] <= reach.max())
+        size = self._corners.shape[2] // self._blocks.shape[2]
+        leaves = (blocks[:, None] * size + np.arange(size)).ravel()
         return leaves[(self.gaps(boxes, leaves) <= reach).any(axis=0)]
 
     def places(self, leaves: np.ndarray) -> np.ndarray:

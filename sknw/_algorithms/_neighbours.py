@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 
-from sknw._algorithms._leaves import Boxes, Leaves, exact_squares
+from sknw._algorithms._groups import Queries
+from sknw._algorithms._leaves import Leaves, exact_squares
 from sknw._algorithms._problem import Problem
 from sknw._algorithms._tiles import batches
 
@@ -23,21 +23,6 @@ _FEW = 4
 # The rounding error of |q|**2 + |k|**2 - 2 q.k, in relation to |q|**2 + |k|**2; and how far it may matter at most.
 _ROUNDING = 2.0**-49
 _TOLERANCE = 1e-11
-
-
-class Queries(NamedTuple):
-    """Queries, their rows in the result, boxes that hold them, and for each a key that does not count."""
-
-    points: np.ndarray
-    rows: np.ndarray
-    boxes: Boxes
-    excluded: np.ndarray | None
-
-    def part(self, some: np.ndarray | slice, boxes: Boxes | None = None) -> Queries:
-        """Some of the queries, each in a box of its own if no boxes are given."""
-        points = self.points[some]
-        excluded = None if self.excluded is None else self.excluded[some]
-        return Queries(points, self.rows[some], boxes or Boxes(points, points), excluded)
 
 
 def _lengths(points):
@@ -132,7 +117,7 @@ class Neighbours:
             yield of_square(np.abs(t, out=t)), sums, self._leaves.columns
             return
         with np.errstate(over="ignore"):
-            weights = of_square(t.astype(np.float32))
+            weights = of_square(np.abs(t.astype(np.float32)))
         weights.ravel()[near] = 0
         yield weights, single, self._leaves.single_columns
         if len(near):

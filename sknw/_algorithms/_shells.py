@@ -8,6 +8,9 @@ from sknw._kernels import Kernel
 
 _SHELLS = 128
 
+# All shells together are at least so wide, where all keys are in one place.
+_NARROWEST = 1e-100
+
 
 class Shells:
     """Leaves of keys by their distance from a group of queries.
@@ -27,15 +30,15 @@ class Shells:
     """
 
     def __init__(self, kernel: Kernel, gaps: np.ndarray, middles: np.ndarray, weight: np.ndarray, top: float):
-        self.gaps, self.top = gaps, top
-        self._edges = np.linspace(0, top, _SHELLS + 1)
+        self.gaps, self.top = gaps, max(top, _NARROWEST)
+        self._edges = np.linspace(0, self.top, _SHELLS + 1)
         self._number = self._numbers(np.sqrt(gaps))
         edges = np.maximum(self._edges * (1 - 1e-9) - 1e-9, 0)
         most = np.bincount(self._number, weight, _SHELLS + 1) * kernel.of_square(np.square(edges))
         # From the outside in: at most what this shell and those beyond it add to a sum, ...
         self._most = most[::-1].cumsum()
         likely = np.bincount(self._numbers(middles), weight, _SHELLS + 1)
-        likely *= kernel.of_square(np.square(self._edges + top / _SHELLS / 2))
+        likely *= kernel.of_square(np.square(self._edges + self.top / _SHELLS / 2))
         # ... and about what they add in the middle of the group.
         self._likely = likely[::-1].cumsum()
 

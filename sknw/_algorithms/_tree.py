@@ -11,7 +11,7 @@ its mean by at most s times the range of the labels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -19,11 +19,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array, vstack
 
-from sknw._algorithms._leaves import Boxes, Leaves, exact_squares, split
-from sknw._algorithms._neighbours import Neighbours, Queries
-from sknw._algorithms._problem import TIED, Problem
+from sknw._algorithms._groups import Groups, Tile
+from sknw._algorithms._leaves import Leaves, exact_squares
+from sknw._algorithms._neighbours import Neighbours
+from sknw._algorithms._outliers import Outliers
+from sknw._algorithms._problem import Problem
 from sknw._algorithms._shells import Shells
-from sknw._algorithms._tiles import batches, map_tiles, row_batch
+from sknw._algorithms._tiles import map_tiles
 from sknw._kernels import LOWEST_LOG
 
 # Keys that the cost is estimated from.
@@ -50,9 +52,6 @@ _KEYS = 8
 _QUERIES = 32
 _GROUPS = 16
 
-# Pairs of a query and a key that are summed at once where differences are taken.
-_PAIRS = 2**17
-
 # The share of a query's kernel sum that may be left out with leaves far from a tile, then with keys far from a group,
 # and lost to single precision.
 _PASSED_OVER = 1e-11
@@ -73,21 +72,6 @@ _HARD = 1e-30
 
 # The margin of a distance for its rounding.
 _MARGIN = 1e-5
-
-
-class _Tile(NamedTuple):
-    """Queries of neighbouring groups: where each group starts, its middle, and its radius in bandwidths."""
-
-    queries: Queries
-    starts: np.ndarray
-    middles: np.ndarray
-    radii: np.ndarray
-
-    def groups(self) -> Iterator[Queries]:
-        """The queries of each group."""
-        stops = np.append(self.starts[1:], len(self.queries.points))
-        for start, stop, low, high in zip(self.starts, stops, *self.queries.boxes, strict=True):
-            yield self.queries.part(slice(start, stop), Boxes(low[None], high[None]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,14 +158,8 @@ class Tree:
         sums = np.zeros((len(queries), self.problem.values.shape[1]))
 
         def tile_sums(some, tile):
-            far = self._far(tile.queries.points)
-            for i in some[far]:
-                row = self.problem.nearest_rows(queries[i : i + 1], None if excluded is None else excluded[i : i + 1])
-                sums[i] = row[0] @ self.problem.values
             for group in tile.groups():
-                rows = group.rows[~far[group.rows]]
-                if len(rows):
-                    sums[some[rows]] = self._nearest_sums(tile.queries.part(rows))
+                sums[some[group.rows]] = self._outliers.nearest(group)
 
         self._map(tile_sums, queries, excluded, None)
         return sums
@@ -190,27 +168,16 @@ class Tree:
     def _leaves(self) -> Leaves:
         return Leaves(self.problem, _KEYS)
 
-    # ---- tiles of queries
+    @cached_property
+    def _outliers(self) -> Outliers:
+        return Outliers(self.problem, self._leaves)
 
     def _map(self, function: Callable, queries, excluded, n_jobs) -> list:
         """[function(numbers of queries, tile) for each tile]."""
-        unit = self.problem.unit
-        leaves, boxes = split(queries, unit, _QUERIES)
-        middles = boxes.low / 2 + boxes.high / 2
+        groups = Groups(queries, excluded, self.problem.unit, _QUERIES)
+        return map_tiles(lambda some: function(*groups.tile(some)), len(groups), _GROUPS, n_jobs)
 
-        def of_groups(some):
-            there = leaves[some] >= 0
-            numbers, count = leaves[some][there], there.sum(axis=1)
-            starts = np.append(0, count.cumsum()[:-1])
-            lengths = np.square((queries[numbers] - middles[some].repeat(count, axis=0)) / unit).sum(axis=1)
-            radii = np.sqrt(np.maximum.reduceat(lengths, starts))
-            own, rows = None if excluded is None else excluded[numbers], np.arange(len(numbers))
-            part = Queries(queries[numbers], rows, Boxes(boxes.low[some], boxes.high[some]), own)
-            return function(numbers, _Tile(part, starts, middles[some], radii))
-
-        return map_tiles(of_groups, len(leaves), _GROUPS, n_jobs)
-
-    def _tile_sums(self, tile: _Tile, entries: list | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def _tile_sums(self, tile: Tile, entries: list | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Sums and log_scale. Rows, keys and weights of what is summed are added to the entries, if there are any."""
         queries = tile.queries
         log_scale = np.zeros(len(queries.points))
@@ -221,12 +188,10 @@ class Tree:
         if hard.any():
             if entries is not None:
                 entries[:] = [[item[~hard[row]] for item in (row, *others)] for row, *others in entries]
-            far = self._far(queries.points)
             for group in tile.groups():
-                for again, these in ((self._relative_sums, hard & ~far), (self._far_sums, hard & far)):
-                    some = group.rows[these[group.rows]]
-                    if len(some):
-                        sums[some], log_scale[some] = again(queries.part(some), entries)
+                some = group.rows[hard[group.rows]]
+                if len(some):
+                    sums[some], log_scale[some] = self._outliers.sums(queries.part(some), entries)
         return sums, log_scale
 
     def _sums_in_reach(self, tile, entries):
@@ -299,72 +264,7 @@ class Tree:
         sums[hard] = 0
         return sums
 
-    def _relative_sums(self, queries, entries):
-        """Kernel sums relative to the kernel at the nearest key, and the logarithm of that."""
-        lowest, _ = self._lowest(queries)
-        lowest[lowest == np.inf] = 0
-        weight, u = self._leaves.values[:, -1], np.sqrt(lowest)
-        drop = np.log(weight.sum() / weight.min() / _DROPPED)
-        reach = np.square(u + self.problem.kernel.step(u, np.full_like(u, drop)))
-        leaves = self._leaves.within(queries.boxes, reach)
-        sums = np.zeros((len(queries.points), self._leaves.values.shape[1]))
-        for places in self._pieces(queries, leaves):
-            t = exact_squares(queries.points, self._leaves.keys.take(places, axis=0), self.problem.unit)
-            logs = self._leaves.hide(self._log_ratio(lowest, t - lowest), places, queries.excluded, -np.inf)
-            weights = np.exp(logs, out=np.zeros_like(logs), where=logs > LOWEST_LOG)
-            sums += weights @ self._leaves.values.take(places, axis=0)
-            if entries is not None:
-                row, column = np.nonzero(weights)
-                entries.append((queries.rows[row], self._leaves.order[places[column]], weights[row, column]))
-        return sums, self._log_ratio(np.zeros_like(lowest), lowest)[:, 0]
-
-    def _far_sums(self, queries, entries):
-        """Kernel sums over all keys, as the definition has them."""
-        n_queries = len(queries.points)
-        sums, log_scale = np.empty((n_queries, self._leaves.values.shape[1])), np.empty(n_queries)
-        for some in batches(n_queries, row_batch(len(self.problem.y))):
-            part = queries.part(some)
-            rows, log_scale[some] = self.problem.rows(part.points, part.excluded)
-            sums[some] = rows @ self.problem.values
-            if entries is not None:
-                row, key = np.nonzero(rows)
-                entries.append((part.rows[row], key, rows[row, key]))
-        return sums, log_scale
-
-    def _nearest_sums(self, queries):
-        lowest, leaves = self._lowest(queries)
-        sums = np.zeros((len(queries.points), self._leaves.values.shape[1]))
-        for places in self._pieces(queries, leaves):
-            t = exact_squares(queries.points, self._leaves.keys.take(places, axis=0), self.problem.unit)
-            tied = self._leaves.hide(t <= lowest * (1 + TIED), places, queries.excluded, False)
-            sums += tied.astype(float) @ self._leaves.values.take(places, axis=0)
-        return sums
-
-    def _lowest(self, queries: Queries) -> tuple[np.ndarray, np.ndarray]:
-        """The squared distance to the nearest key, (n_queries, 1), and the leaves that may come as near."""
-        leaves = np.unique(self._leaves.between_middles(queries.boxes).argmin(axis=1))
-        for _ in range(2):
-            lowest = np.full((len(queries.points), 1), np.inf)
-            for places in self._pieces(queries, leaves):
-                t = exact_squares(queries.points, self._leaves.keys.take(places, axis=0), self.problem.unit)
-                t = self._leaves.hide(t, places, queries.excluded, np.inf)
-                np.minimum(lowest, t.min(axis=1, keepdims=True), out=lowest)
-            leaves = self._leaves.within(Boxes(queries.points, queries.points), lowest)
-        return lowest, leaves
-
     def _log_ratio(self, t0, dt):
         log_ratio = self.problem.kernel.log_ratio
         assert log_ratio is not None, "a kernel that ends has no use for it"
         return log_ratio(t0, dt)
-
-    def _far(self, queries):
-        """Queries so far outside the keys that squared distances differ in their last digits only."""
-        return np.square(self.problem.centred(queries)).sum(axis=1) > 16 * self.problem.radius_square
-
-    # ---- leaves of keys
-
-    def _pieces(self, queries: Queries, leaves: np.ndarray) -> Iterator[np.ndarray]:
-        """The places of the keys in these leaves, a piece of a tile at a time."""
-        places = self._leaves.places(leaves)
-        for some in batches(len(places), max(1, _PAIRS // len(queries.points))):
-            yield places[some]
