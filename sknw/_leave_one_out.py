@@ -208,13 +208,14 @@ def error_gradient(problem: Problem, rows: np.ndarray, n_jobs: int | None = None
     def tile_error(tile):
         some = rows[tile]
         weights, slope = _others(problem, some)
-        weights /= weights.sum(axis=1, keepdims=True)
-        predictions = weights @ labels
+        total = weights.sum(axis=1, keepdims=True)
+        predictions = weights @ labels / total
         errors = labels[some] - predictions
         scaled = errors * share[tile, None] * _output_scale(problem)
         # Each weight's part of the derivative, but for the squared distance in a feature.
-        weights *= scaled @ labels.T - (scaled * predictions).sum(axis=1, keepdims=True)
-        weights *= 4 * slope
+        by_total = 4 * scaled / total
+        weights *= by_total @ labels.T - (by_total * predictions).sum(axis=1, keepdims=True)
+        weights *= slope
         sums, first, second = np.split(weights @ columns, [1, 1 + points.shape[1]], axis=1)
         gradient = np.square(points[some]) * sums - 2 * points[some] * first + second
         return (scaled * errors).sum(), gradient.sum(axis=0)

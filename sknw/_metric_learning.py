@@ -17,7 +17,7 @@ _SHRINKAGE = 2.0
 _WORTH = 2.0
 
 # Iterations from each start, and from the best of what they reached.
-_FIRST_ITERATIONS = 8
+_FIRST_ITERATIONS = 5
 _ITERATIONS = 60
 
 # A sweep of Powell's search through the features is taken for so many iterations.
