@@ -287,7 +287,8 @@ def _ard(problem, unit, settings):
     descent = Descent(some, unit, bounds, rows, settings)
     start = np.full(varies.sum(), np.log(trials.equal[-1]))
     logs = descent.from_starts([start, start + np.log(3), descent.slope_start(start)])
-    logs = descent.descend(descent.drop(logs))
+    kept = descent.drop(logs)
+    logs = logs if len(kept) == len(logs) else descent.descend(kept)
     if many:
         unit = np.where(descent.active, unit, np.inf)
         descent = Descent(problem, unit, bounds, sample[: _n_errors(len(present))], settings)
@@ -296,15 +297,16 @@ def _ard(problem, unit, settings):
 
 
 def _report_descent(descent, logs, varies, problem):
-    descent.error(logs)  # tried last: the one that is taken
+    descent.error(logs)
     bandwidths, scores = zip(*descent.tried, strict=True)
+    best = int(np.flatnonzero((bandwidths == descent.bandwidth(logs)).all(axis=1))[0])
     multiples = np.exp(logs)
     status, message = _verdict(problem, multiples.min(), multiples.min())
     dropped = np.flatnonzero(varies & ~descent.active)
     if len(dropped):
         message += f" Dropped, with the bandwidth inf: feature {', '.join(map(str, dropped))}."
     message += _sampled(descent.rows, problem)
-    return _report(bandwidths, scores, "loo", len(scores) - 1, status, message)
+    return _report(bandwidths, scores, "loo", best, status, message)
 
 
 def _n_errors(n):

@@ -67,6 +67,7 @@ class Descent:
         self._no_error = _NO_ERROR * variance + np.finfo(float).tiny
         self.active = np.isfinite(unit)
         self.tried: list[tuple[np.ndarray, float]] = []
+        self._known: dict[bytes, tuple[float, np.ndarray]] = {}
 
     def bandwidth(self, logs: np.ndarray) -> np.ndarray:
         """(n_features,), inf for features that are not active."""
@@ -107,7 +108,7 @@ class Descent:
         """The point that is reached from these logarithms."""
         logs, bounds = np.clip(logs, *self._bounds), [self._bounds] * len(logs)
         if self._smooth:
-            options = {"ftol": 1e-9, "gtol": 1e-5, "maxiter": iterations}
+            options = {"ftol": 1e-7, "gtol": 1e-5, "maxiter": iterations}
             return minimize(self._objective, logs, jac=True, bounds=bounds, method="L-BFGS-B", options=options).x
         options = {"xtol": 1e-2, "ftol": 1e-4, "maxiter": max(1, iterations // _SWEEP)}
         return minimize(lambda at: self._objective(at)[0], logs, bounds=bounds, method="Powell", options=options).x
@@ -135,14 +136,17 @@ class Descent:
     def _error(self, logs):
         """The error and its gradient, zero for a kernel that ends."""
         bandwidth = self.bandwidth(logs)
-        problem = self._problem.at(bandwidth)
-        if self._smooth:
-            error, gradient = error_gradient(problem, self.rows, self._settings.n_jobs)
-        else:
-            error, gradient = CRITERIA["loo"](problem, self._left_out(problem)), np.zeros(len(logs))
-        self.tried.append((bandwidth, error))
-        self._settings.step()
-        return error, gradient
+        known = self._known.get(bandwidth.tobytes())
+        if known is None:
+            problem = self._problem.at(bandwidth)
+            if self._smooth:
+                known = error_gradient(problem, self.rows, self._settings.n_jobs)
+            else:
+                known = CRITERIA["loo"](problem, self._left_out(problem)), np.zeros(len(logs))
+            self._known[bandwidth.tobytes()] = known
+            self.tried.append((bandwidth, known[0]))
+            self._settings.step()
+        return known
 
     def _left_out(self, problem):
         algorithm, fallback, n_jobs, *_ = self._settings
