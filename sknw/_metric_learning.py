@@ -92,7 +92,8 @@ class Descent:
         variance = (square - np.square(point))[:, None]
         slopes = np.divide(covariance, variance, out=np.zeros_like(covariance), where=variance > 1e-9)
         # From bandwidths to spreads.
-        steepness = np.sqrt(np.square(slopes).mean(axis=(0, 1))) / np.exp(logs)
+        squares, weight = np.square(slopes).mean(axis=1), self._problem.sample_weight[self.rows]
+        steepness = np.sqrt(np.average(squares, axis=0, weights=weight)) / np.exp(logs)
         typical = np.sqrt(np.square(steepness).mean())
         if typical == 0:
             return logs
@@ -108,7 +109,7 @@ class Descent:
         """The point that is reached from these logarithms."""
         logs, bounds = np.clip(logs, *self._bounds), [self._bounds] * len(logs)
         if self._smooth:
-            options = {"ftol": 1e-7, "gtol": 1e-5, "maxiter": iterations}
+            options = {"ftol": 1e-9, "gtol": 1e-5, "maxiter": iterations}
             return minimize(self._objective, logs, jac=True, bounds=bounds, method="L-BFGS-B", options=options).x
         options = {"xtol": 1e-2, "ftol": 1e-4, "maxiter": max(1, iterations // _SWEEP)}
         return minimize(lambda at: self._objective(at)[0], logs, bounds=bounds, method="Powell", options=options).x
