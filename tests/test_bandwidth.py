@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import gaussian_kde
 
-from sknw import NadarayaWatsonRegressor, _bandwidth, bandwidth_path
+from sknw import NadarayaWatsonRegressor, _trials, bandwidth_path
 from sknw._leave_one_out import CRITERIA, leave_one_out
 from sknw.datasets import make_sine
 
@@ -204,8 +204,8 @@ def test_one_row_and_any_unit(scale):
 
 @pytest.mark.parametrize(("n_features", "kernel"), [(1, "gaussian"), (3, "gaussian"), (3, "epanechnikov")])
 def test_many_rows_are_searched_by_samples(monkeypatch, n_features, kernel):
-    monkeypatch.setattr(_bandwidth, "_MOST_ROWS", 300)
-    monkeypatch.setattr(_bandwidth, "_MOST_ROWS_IN_CELLS", 300)
+    monkeypatch.setattr(_trials, "_MOST_ROWS", 300)
+    monkeypatch.setattr(_trials, "_MOST_ROWS_IN_CELLS", 300)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(1500, n_features))
     y = np.sin(2 * x[:, 0]) + 0.3 * rng.normal(size=1500)

@@ -20,7 +20,7 @@ FLOORS = [
     ["_nadaraya_watson"],
     ["_attention_matrix", "_progress", "_validation"],
     ["_bandwidth"],
-    ["_metric_learning"],
+    ["_metric_learning", "_trials"],
     ["_leave_one_out"],
     ["_pooling"],
     ["_algorithms"],

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import make_friedman1
 
-from sknw import KERNELS, NadarayaWatsonRegressor, _bandwidth
+from sknw import KERNELS, NadarayaWatsonRegressor, _trials
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(150, 4)) * [1, 10, 0.1, 1]
@@ -73,7 +73,7 @@ def test_several_outputs_and_weights():
 
 
 def test_many_rows_are_searched_by_samples(monkeypatch):
-    monkeypatch.setattr(_bandwidth, "_MOST_ROWS", 300)
+    monkeypatch.setattr(_trials, "_MOST_ROWS", 300)
     x, y = make_friedman1(1500, 7, noise=1, random_state=0)
     model = NadarayaWatsonRegressor(bandwidth="ard", random_state=0).fit(x, y)
     assert model.bandwidth_search_.message.endswith("The errors are those of 300 rows, drawn from 1500.")
