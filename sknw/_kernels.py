@@ -121,6 +121,9 @@ class Kernel:
         For kernels with a `log_ratio`.
         """
         assert self.log_ratio is not None
+        if self.is_product:
+            t = drop / -self.log_ratio(np.zeros(1), np.ones(1)) * (1 + _RELATIVE_STEP)
+            return np.divide(t, u + np.sqrt(u * u + t), out=np.full_like(u, np.inf), where=t < np.inf)
         low, high = np.full_like(u, -_FAR), np.full_like(u, _FAR)
         for _ in range(_HALVINGS):
             middle = (low + high) / 2

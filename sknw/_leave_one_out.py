@@ -18,7 +18,7 @@ _ROUNDING = 1e-30
 _LEAST = 1e-300
 
 # Numbers in a tile of a gradient: few enough that it stays in the cache between its steps.
-_TILE_NUMBERS = 2**16
+_TILE_NUMBERS = 2**17
 
 
 class Settings(NamedTuple):
@@ -240,5 +240,6 @@ def _others(problem, rows):
     weights = np.exp(np.maximum(logs, LOWEST_LOG, out=logs), out=logs)
     weights *= problem.weight
     weights[np.arange(len(rows)), rows] *= 1 - 1 / repetitions
-    t += lowest
+    if not kernel.is_product:  # whose slope is the same everywhere
+        t += lowest
     return weights, kernel.log_slope(t)

@@ -43,6 +43,7 @@ class Line:
         self.keys = self._padded[:-2]
         self.values: np.ndarray = problem.values.take(self._order, axis=0)
         self.weight = self.values[:, -1].sum()
+        self._views: dict[int, list[np.ndarray]] = {}
 
     def points(self, queries: np.ndarray) -> np.ndarray:
         """The coordinates of queries: (n_queries,)."""
@@ -164,6 +165,12 @@ class Line:
 
         return self._sum_windows(low, high, own, weights), log_ratio(np.zeros_like(t0), t0)
 
+    def _windows(self, width):
+        """Views of the keys, and of each column of their values, in windows of so many keys."""
+        if width not in self._views:
+            self._views[width] = [sliding_window_view(numbers, width) for numbers in (self.keys, *self.values.T)]
+        return self._views[width]
+
     def _sum_windows(self, low, high, own, weights):
         """Sums of weights(some queries, keys) * values over the keys [low, high) of each query.
 
@@ -175,7 +182,7 @@ class Line:
         power = np.where(high > low, np.frexp(high - low - 1)[1], -1)
         for width in 2 ** np.unique(power[power >= 0]):
             wide = min(width, n_keys)
-            keys, *columns = (sliding_window_view(numbers, wide) for numbers in (self.keys, *self.values.T))
+            keys, *columns = self._windows(wide)
             group = np.flatnonzero(2.0**power == width)
             for batch in batches(len(group), max(1, _PAIRS // wide)):
                 some = group[batch]

@@ -10,13 +10,13 @@ from sknw._kernels import LOWEST_LOG
 
 # A Gaussian at h / sqrt(2) is the square of that at h. Each square doubles the relative error, so that after so many
 # the exponential is computed anew.
-_SQUARES = 7
+_SQUARES = 10
 
 # Numbers in a tile: few enough that it stays in the cache between bandwidths.
-_TILE_NUMBERS = 2**16
+_TILE_NUMBERS = 2**17
 
-# Weights below this, in relation to the largest of their row, are left out before every third square: after three, they
-# would be too small for a float, which is slow on many a processor.
+# Weights below this, in relation to the largest of their row, are raised to it before every third square, which changes
+# no digit of a sum: after three, they would be too small for a float, which is slow on many a processor.
 _TINY = 1e-38
 _BETWEEN = 3
 
@@ -44,6 +44,8 @@ def path_sums(
     log_scale = np.empty((len(shrinkage), len(rows)))
     log_ratio = problem.kernel.log_ratio
     assert log_ratio is not None
+    # One by one: BLAS is slow where a matrix has but two columns.
+    columns = np.ascontiguousarray(problem.values.T)
 
     def tile_sums(tile):
         t = problem.hide(problem.row_squares(rows[tile], shrinkage[-1]), rows[tile], np.inf)
@@ -51,7 +53,8 @@ def path_sums(
         lowest[lowest == np.inf] = 0
         t = problem.hide(t - lowest, rows[tile], 0)
         for k, weights in enumerate(_weights(problem, rows[tile], lowest, t, shrinkage)):
-            sums[k, tile] = weights @ problem.values
+            for column, values in enumerate(columns):
+                sums[k, tile, column] = weights @ values
             log_scale[k, tile] = log_ratio(np.zeros_like(lowest), lowest * shrinkage[k] ** 2)[:, 0]
 
     map_tiles(tile_sums, len(rows), max(1, _TILE_NUMBERS // len(problem.y)), n_jobs)
@@ -66,7 +69,7 @@ def _weights(problem, rows, lowest, t, shrinkage):
         doubled = k > 0 and abs(factor / shrinkage[k - 1] ** 2 - 2) < 1e-12
         if problem.kernel.is_product and doubled and squares < _SQUARES:
             if squares % _BETWEEN == 0:
-                np.multiply(weights, weights > _TINY, out=weights)
+                np.maximum(weights, _TINY, out=weights)
             np.square(weights, out=weights)
             squares += 1
         else:
