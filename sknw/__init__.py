@@ -7,6 +7,7 @@ from sknw import datasets
 from sknw._bandwidth_path import bandwidth_path
 from sknw._displays import AttentionDisplay, BandwidthDisplay, KernelDisplay, RegressionDisplay
 from sknw._kernels import KERNELS, Kernel
+from sknw._local_polynomial import LocalPolynomialRegressor
 from sknw._nadaraya_watson import NadarayaWatsonRegressor
 
 __version__ = "0.1.0"
@@ -17,6 +18,7 @@ __all__ = [
     "KERNELS",
     "Kernel",
     "KernelDisplay",
+    "LocalPolynomialRegressor",
     "NadarayaWatsonRegressor",
     "RegressionDisplay",
     "bandwidth_path",

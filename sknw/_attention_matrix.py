@@ -6,6 +6,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from sknw._algorithms import Algorithm, batches, row_batch
+from sknw._local_fit import levers
 from sknw._pooling import attention
 
 
@@ -54,9 +55,12 @@ class AttentionMatrix(NDArrayOperatorsMixin):
     def diagonal(self) -> np.ndarray:
         """The weight of each training row's own label, (n_samples,), from one pass of sums."""
         problem = self._algorithm.problem
-        sums, log_scale = self._algorithm.sums(problem.keys, n_jobs=self._n_jobs)
-        own = problem.kernel(np.zeros(1)) * problem.weight * np.exp(-log_scale)
-        return np.divide(own, sums[:, -1], out=np.zeros(len(own)), where=own > 0).astype(self.dtype)
+        sums = self._algorithm.sums(problem.keys, n_jobs=self._n_jobs)
+        own = problem.kernel(np.zeros(1)) * problem.weight * np.exp(-sums.log_scale)
+        own = np.divide(own, sums.columns[:, -1], out=np.zeros(len(own)), where=own > 0)
+        if problem.degree > 0:
+            own *= levers(problem, sums, problem.keys).at(problem.keys - sums.centre)
+        return own.astype(self.dtype)
 
     def trace(self) -> float:
         """The sum of the diagonal: the effective degrees of freedom of the fit."""

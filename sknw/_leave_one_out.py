@@ -9,6 +9,7 @@ import numpy as np
 
 from sknw._algorithms import Algorithm, Problem, map_tiles, path_sums
 from sknw._kernels import LOWEST_LOG
+from sknw._local_fit import levers, local_means
 from sknw._pooling import pool
 
 # A mean squared error is taken to be at least this share of the variance of the labels: below is rounding.
@@ -55,8 +56,9 @@ class LeftOut(NamedTuple):
     own : ndarray of shape (n_rows,)
         The weight of a row's own label in its fit: a diagonal element of the smoother's matrix.
     others : ndarray of shape (n_rows,)
-        The weight of all others, 1 - own without its rounding. A residual of the fit is this times the error of the
-        prediction.
+        The weight of all others, 1 - own without its rounding.
+    residuals : ndarray of shape (n_rows, n_outputs)
+        Labels minus the fit to all rows.
     n_unreached : int
         How many rows the fallback answered.
     """
@@ -65,6 +67,7 @@ class LeftOut(NamedTuple):
     predictions: np.ndarray
     own: np.ndarray
     others: np.ndarray
+    residuals: np.ndarray
     n_unreached: int
 
 
@@ -86,10 +89,10 @@ def leave_one_out(
         raise ValueError("Leave-one-out needs at least two training rows with positive sample_weight, got one.")
     rows = np.arange(len(problem.y)) if rows is None else rows
     queries = problem.keys.take(rows, axis=0)
-    sums, log_scale = algorithm.sums(queries, excluded=rows, n_jobs=n_jobs)
-    sums, without, one = _own(problem, rows, sums, log_scale)
+    sums = algorithm.sums(queries, excluded=rows, n_jobs=n_jobs)
+    sums, own = _with_repetitions(problem, rows, sums)
     predictions, n_unreached = pool(algorithm, sums, queries, fallback, excluded=rows)
-    return _left_out(problem, rows, predictions, without, one, n_unreached)
+    return _left_out(problem, rows, predictions, sums, own, n_unreached)
 
 
 def leave_one_out_path(
@@ -100,30 +103,47 @@ def leave_one_out_path(
     For a kernel that is positive everywhere.
     """
     path = []
-    for sums, log_scale in zip(*path_sums(problem, shrinkage, rows, n_jobs), strict=True):
-        sums, without, one = _own(problem, rows, sums, log_scale)
-        means = problem.offset + sums[:, :-1] / sums[:, -1:]
-        path.append(_left_out(problem, rows, np.clip(means, problem.low, problem.high), without, one, 0))
+    problems = [problem.at(problem.bandwidth / factor) for factor in shrinkage]
+    for narrow, sums in zip(problems, path_sums(problems, shrinkage, rows, n_jobs), strict=True):
+        sums, own = _with_repetitions(narrow, rows, sums)
+        fits = narrow.offset + local_means(narrow, sums, narrow.keys[rows])
+        fits = np.clip(fits, narrow.low, narrow.high) if narrow.degree == 0 else fits
+        path.append(_left_out(narrow, rows, fits, sums, own, 0))
     return path
 
 
-def _own(problem, rows, sums, log_scale):
-    """Sums to predict a row from, the same without a scale, and what one repetition of the row itself adds."""
+def _with_repetitions(problem, rows, sums):
+    """Sums to predict a row from, its further repetitions among them, and what one repetition of itself adds."""
     repetitions = np.maximum(problem.repetitions[rows], 1)[:, None]
     # Column by column in memory: that is faster while there are few.
-    sums, values = np.asfortranarray(sums), np.asfortranarray(problem.values.take(rows, axis=0))
-    one = problem.kernel(np.zeros(1)) * values / repetitions
-    without = sums * np.exp(log_scale)[:, None] + (repetitions - 1) * one
+    values = np.asfortranarray(problem.values.take(rows, axis=0))
+    own = problem.kernel(np.zeros(1)) * values / repetitions
+    own = problem.columns(own, problem.keys.take(rows, axis=0) - sums.centre if problem.degree else own)
     # Without its scale, the sum of a row far from all others is lost: it stays where no repetition is added.
-    return np.where(repetitions > 1, without, sums), without, one
+    again = np.flatnonzero(repetitions > 1)
+    if len(again):
+        without = sums.columns[again] * np.exp(sums.log_scale[again])[:, None]
+        sums.columns[again] = without + (repetitions[again] - 1) * own[again]
+        sums.log_scale[again] = 0
+    return sums, own
 
 
-def _left_out(problem, rows, predictions, without, one, n_unreached):
-    total = without[:, -1] + one[:, -1]
+def _left_out(problem, rows, predictions, sums, one, n_unreached):
+    without = np.asfortranarray(sums.columns) * np.exp(sums.log_scale)[:, None]
+    whole = without + one
+    total = whole[:, -1]
     known = total > 0
     own = np.divide(one[:, -1], total, out=np.zeros(len(rows)), where=known)
     others = np.divide(without[:, -1], total, out=np.ones(len(rows)), where=known)
-    return LeftOut(rows, predictions, own, others, n_unreached)
+    errors = problem.y[rows] - predictions
+    if problem.degree == 0:
+        return LeftOut(rows, predictions, own, others, others[:, None] * errors, n_unreached)
+    # A row without weight is no part of any fit.
+    whole[~known] = sums.columns[~known]
+    whole, queries = sums._replace(columns=whole), problem.keys[rows]
+    own *= levers(problem, whole, queries).at(queries - sums.centre)
+    residuals = problem.y[rows] - problem.offset - local_means(problem, whole, queries)
+    return LeftOut(rows, predictions, own, 1 - own, np.where(known[:, None], residuals, errors), n_unreached)
 
 
 def _output_scale(problem: Problem) -> np.ndarray:
@@ -146,8 +166,7 @@ def _gcv(problem, left_out):
     free = np.average(left_out.others, weights=problem.repetitions[left_out.rows])
     if free == 0:
         return np.inf
-    residuals = (left_out.others / free)[:, None] * (problem.y[left_out.rows] - left_out.predictions)
-    return _mean_square(problem, left_out.rows, residuals)
+    return _mean_square(problem, left_out.rows, left_out.residuals / free)
 
 
 def _aicc(problem, left_out):
@@ -155,8 +174,7 @@ def _aicc(problem, left_out):
     used = n * np.average(left_out.own, weights=problem.repetitions[left_out.rows])
     if n - used - 2 <= 0:
         return np.inf
-    residuals = left_out.others[:, None] * (problem.y[left_out.rows] - left_out.predictions)
-    error = _mean_square(problem, left_out.rows, residuals)
+    error = _mean_square(problem, left_out.rows, left_out.residuals)
     error = max(error, _ROUNDING * problem.variances.max(), _LEAST)
     return float(np.log(error) + 1 + 2 * (used + 1) / (n - used - 2))
 

@@ -1,31 +1,12 @@
-"""NadarayaWatsonRegressor: validate, look up, hand over, store."""
+"""NadarayaWatsonRegressor: the weighted mean of the labels."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.utils.validation import check_is_fitted
-
-from sknw._algorithms import Problem, build
-from sknw._attention_matrix import AttentionMatrix
-from sknw._bandwidth import choose_bandwidth
-from sknw._leave_one_out import Settings, leave_one_out
-from sknw._pooling import attention, pool, warn_unreached
-from sknw._progress import CallbackSupportMixin, progress, with_callbacks
-from sknw._validation import (
-    all_or_nothing,
-    check_algorithm,
-    check_bandwidth,
-    check_fallback,
-    check_kernel,
-    check_metric,
-    check_queries,
-    check_training_data,
-)
+from sknw._smoother import Smoother
+from sknw._validation import check_kernel, check_metric
 
 
-class NadarayaWatsonRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
+class NadarayaWatsonRegressor(Smoother):
     r"""Nadaraya-Watson kernel regression, also known as attention pooling.
 
     A query looks at all training rows (the keys), weighs them by a kernel of their distance, and gets the weighted
@@ -133,6 +114,7 @@ class NadarayaWatsonRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorM
 
     See Also
     --------
+    LocalPolynomialRegressor : Fits a line or a parabola about each query, which does not bend at the edge of the data.
     sklearn.neighbors.KNeighborsRegressor : The mean of a fixed number of neighbours.
     sklearn.gaussian_process.GaussianProcessRegressor : Solves for its weights, which may be negative.
 
@@ -207,125 +189,9 @@ class NadarayaWatsonRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorM
         self.random_state = random_state
         self.n_jobs = n_jobs
 
-    @with_callbacks
-    def fit(self, X, y, sample_weight=None):
-        """Store the training rows, and find the bandwidth.
-
-        A fit that fails leaves an earlier one in place.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The training rows. float32 is kept; everything else becomes float64.
-
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Their labels.
-
-        sample_weight : array-like of shape (n_samples,), default=None
-            How much each row counts; not negative, and not all zero.
-
-        Returns
-        -------
-        self : NadarayaWatsonRegressor
-            Fitted.
-
-        Warns
-        -----
-        UserWarning
-            If the search for a bandwidth ended at its smallest or largest, with what that means.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If the data or a parameter cannot be used, with what was wanted and what was got.
-        """
-        with progress(self, X, y) as step, all_or_nothing(self):
-            kernel = check_kernel(self.kernel)
-            metric, metric_params = check_metric(self.metric, self.metric_params)
-            algorithm, fallback = check_algorithm(self.algorithm), check_fallback(self.fallback)
-            X, y, sample_weight = check_training_data(self, X, y, sample_weight)
-            bandwidth = check_bandwidth(self.bandwidth, metric, X.shape[1])
-            problem = Problem(X, y.reshape(len(y), -1), sample_weight, kernel, metric, metric_params)
-            if isinstance(bandwidth, str):
-                settings = Settings(algorithm, fallback, self.n_jobs, self.random_state, step)
-                bandwidth, search = choose_bandwidth(bandwidth, problem, settings)
-                if search is not None:
-                    self.bandwidth_search_ = search
-            self._algorithm = build(algorithm, replace(problem, bandwidth=bandwidth))
-            self._output_shape = y.shape[1:]
-            self.kernel_ = kernel
-            self.bandwidth_ = bandwidth
-            self.algorithm_ = self._algorithm.name
-        return self
-
-    def predict(self, X):
-        """Predict the weighted mean of the training labels.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_queries, n_features), or None
-            The queries. None stands for the training rows, each predicted without itself, as in
-            :class:`~sklearn.neighbors.KNeighborsRegressor`.
-
-        Returns
-        -------
-        y : ndarray of shape (n_queries,) or (n_queries, n_outputs)
-            In the dtype of the training rows.
-
-        Warns
-        -----
-        UserWarning
-            If no training row is in reach of some query, with their number and what `fallback` gave them.
-
-        Raises
-        ------
-        ValueError
-            If X has other features than the training rows, or if the fallback is "raise" and needed.
-        """
-        check_is_fitted(self)
-        fallback, problem = check_fallback(self.fallback), self._algorithm.problem
-        if X is None:
-            left_out = leave_one_out(self._algorithm, fallback, self.n_jobs)
-            means, n_unreached = left_out.predictions, left_out.n_unreached
-        else:
-            queries = problem.scale(check_queries(self, X))
-            sums, _ = self._algorithm.sums(queries, n_jobs=self.n_jobs)
-            means, n_unreached = pool(self._algorithm, sums, queries, fallback)
-        warn_unreached(n_unreached, len(means), problem.kernel.name, fallback)
-        return means.reshape(len(means), *self._output_shape).astype(problem.X.dtype)
-
-    def attention_weights(self, X, *, sparse=False):
-        """Compute the weight of each training label in the prediction for each query.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_queries, n_features)
-            The queries.
-
-        sparse : bool, default=False
-            Return a sparse array, made without the dense one. Of use for kernels that end.
-
-        Returns
-        -------
-        weights : ndarray or csr_array of shape (n_queries, n_samples)
-            Rows sum to 1; ``weights @ y`` equals ``predict(X)``.
-
-        Warns
-        -----
-        UserWarning
-            If no training row is in reach of some query, with their number and what `fallback` gave them.
-        """
-        check_is_fitted(self)
-        fallback, problem = check_fallback(self.fallback), self._algorithm.problem
-        queries = problem.scale(check_queries(self, X))
-        weights, n_unreached = attention(self._algorithm, queries, fallback, sparse=sparse, n_jobs=self.n_jobs)
-        warn_unreached(n_unreached, len(queries), problem.kernel.name, fallback)
-        return weights
-
-    @property
-    def attention_weights_(self):
-        check_is_fitted(self)
-        return AttentionMatrix(self._algorithm, check_fallback(self.fallback), self.n_jobs)
+    def _parameters(self):
+        metric, metric_params = check_metric(self.metric, self.metric_params)
+        return {"kernel": check_kernel(self.kernel), "metric": metric, "metric_params": metric_params}
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

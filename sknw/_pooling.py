@@ -9,10 +9,15 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array, vstack
 
-from sknw._algorithms import Algorithm, batches, map_tiles, row_batch
+from sknw._algorithms import Algorithm, Sums, batches, map_tiles, monomials, row_batch
+from sknw._local_fit import levers, local_means
 
 # Weights that sum to less than the smallest normal float have lost their digits, and are as good as none.
 _NOTHING = np.finfo(np.float64).tiny
+
+
+# Sums that are held at a time.
+_SUMS = 2**25
 
 
 class _Fallback(NamedTuple):
@@ -76,40 +81,57 @@ def warn_unreached(n_unreached: int, n_queries: int, kernel: str, fallback: str)
 
 
 def pool(
-    algorithm: Algorithm, sums: np.ndarray, queries: np.ndarray, fallback: str, excluded: np.ndarray | None = None
+    algorithm: Algorithm, sums: Sums, queries: np.ndarray, fallback: str, excluded: np.ndarray | None = None
 ) -> tuple[np.ndarray, int]:
-    """The weighted means of the labels that kernel sums stand for.
+    """The fits that kernel sums stand for: weighted means of the labels, or local polynomials.
 
     Parameters
     ----------
-    sums : ndarray of shape (n_queries, n_outputs + 1)
+    sums : Sums
         From the algorithm.
 
     Returns
     -------
-    means : ndarray of shape (n_queries, n_outputs)
+    fits : ndarray of shape (n_queries, n_outputs)
     n_unreached : int
         How many queries the fallback answered.
     """
     problem = algorithm.problem
-    unreached = np.flatnonzero(sums[:, -1] < _NOTHING)
+    unreached = np.flatnonzero(sums.columns[:, -1] < _NOTHING)
+    reached = np.flatnonzero(sums.columns[:, -1] >= _NOTHING) if len(unreached) else slice(None)
+    fits = np.empty((len(queries), problem.y.shape[1]))
+    fits[reached] = local_means(problem, sums.part(reached), queries[reached])
     if len(unreached):
-        sums, own = sums.copy(), None if excluded is None else excluded[unreached]
-        sums[unreached] = FALLBACKS[fallback].sums(algorithm, queries[unreached], own)
-    means = problem.offset + sums[:, :-1] / sums[:, -1:]
+        own = None if excluded is None else excluded[unreached]
+        stand_ins = FALLBACKS[fallback].sums(algorithm, queries[unreached], own)
+        fits[unreached] = stand_ins[:, :-1] / stand_ins[:, -1:]
+    fits += problem.offset
     # A mean of labels lies between them; its rounding need not.
-    return np.clip(means, problem.low, problem.high, out=means), len(unreached)
+    return np.clip(fits, problem.low, problem.high, out=fits) if problem.degree == 0 else fits, len(unreached)
+
+
+def smooth(
+    algorithm: Algorithm, queries: np.ndarray, fallback: str, n_jobs: int | None = None
+) -> tuple[np.ndarray, int]:
+    """The fits at queries, and how many of them the fallback answered; as `pool`, for any number of columns."""
+    fits, n_unreached = [np.empty((0, algorithm.problem.y.shape[1]))], 0
+    for some in batches(len(queries), max(256, _SUMS // algorithm.problem.n_columns)):
+        sums = algorithm.sums(queries[some], n_jobs=n_jobs)
+        part, unreached = pool(algorithm, sums, queries[some], fallback)
+        fits.append(part)
+        n_unreached += unreached
+    return np.concatenate(fits), n_unreached
 
 
 def attention(
     algorithm: Algorithm, queries: np.ndarray, fallback: str, *, sparse: bool = False, n_jobs: int | None = None
 ) -> tuple[np.ndarray | csr_array, int]:
-    """The weights of the labels in each mean.
+    """The weights of the labels in each fit.
 
     Returns
     -------
     weights : ndarray or csr_array of shape (n_queries, n_keys)
-        Rows sum to 1.
+        Rows sum to 1. For a degree above zero some may be negative.
     n_unreached : int
         How many queries the fallback answered.
     """
@@ -118,6 +140,7 @@ def attention(
     if sparse and hasattr(algorithm, "rows"):
         return _sparse_attention(algorithm, queries, fallback, n_jobs)
     dense = np.empty((0 if sparse else len(queries), len(problem.y)), dtype)
+    tilt = _Tilt(algorithm, queries, n_jobs)
 
     def batch_weights(batch):
         rows, _ = problem.rows(queries[batch])
@@ -126,6 +149,7 @@ def attention(
         if len(unreached):
             rows[unreached] = FALLBACKS[fallback].rows(problem, queries[batch][unreached]) * problem.weight
         rows /= rows.sum(axis=1, keepdims=True)
+        tilt.multiply(rows, batch, unreached)
         if sparse:
             return csr_array(rows.astype(dtype)), len(unreached)
         dense[batch] = rows
@@ -150,4 +174,44 @@ def _sparse_attention(algorithm, queries, fallback, n_jobs):
         place[unreached] = len(queries) + np.arange(len(unreached))
         rows = csr_array(vstack([rows, *stand_ins], format="csr")[place])
     rows.data /= np.repeat(rows.sum(axis=1), np.diff(rows.indptr))
+    _Tilt(algorithm, queries, n_jobs).multiply_sparse(rows, unreached)
     return rows.astype(problem.X.dtype), len(unreached)
+
+
+class _Tilt:
+    """What the shares of keys in the kernel sums of queries are multiplied by, to be their weights in a local fit.
+
+    Parameters
+    ----------
+    algorithm : Algorithm
+    queries : ndarray of shape (n_queries, n_features)
+    n_jobs : int or None
+    """
+
+    def __init__(self, algorithm, queries, n_jobs):
+        self._problem = problem = algorithm.problem
+        if problem.degree > 0:
+            sums = algorithm.sums(queries, n_jobs=n_jobs)
+            self._terms = monomials(queries.shape[1], problem.degree)
+            # As polynomials about one centre for all queries.
+            step = problem.centre - sums.centre
+            self._coefficients = self._terms.shifted(levers(problem, sums, queries).coefficients, step)
+
+    def multiply(self, rows, batch, unreached):
+        """Multiply these rows, except those that a fallback has made."""
+        if self._problem.degree > 0:
+            coefficients = self._plain(self._coefficients[batch], unreached)
+            rows *= coefficients @ self._terms(self._problem.keys - self._problem.centre)
+
+    def multiply_sparse(self, rows, unreached):
+        """The same for sparse rows."""
+        if self._problem.degree > 0:
+            coefficients = self._plain(self._coefficients, unreached)
+            query = np.repeat(np.arange(len(coefficients)), np.diff(rows.indptr))
+            z = self._problem.keys[rows.indices] - self._problem.centre
+            rows.data *= np.einsum("ni,in->n", coefficients[query], self._terms(z))
+
+    def _plain(self, coefficients, unreached):
+        coefficients = coefficients.copy()
+        coefficients[unreached] = np.arange(len(self._terms)) == len(self._terms) - 1
+        return coefficients

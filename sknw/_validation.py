@@ -40,6 +40,8 @@ _METRICS = (
     "yule",
 )
 
+_MOST_FEATURES_OF_PARABOLA = 6
+
 # Left out, cdist estimates these from queries and keys together: a prediction would depend on its neighbours in X.
 _REQUIRED_PARAMS = {"mahalanobis": "VI", "seuclidean": "V"}
 
@@ -62,10 +64,10 @@ def all_or_nothing(estimator):
         undo.pop_all()
 
 
-def check_training_data(estimator, X, y, sample_weight):
+def check_training_data(estimator, X, y, sample_weight, metric):
     """X in float32 or float64, y of shape (n_samples,) or (n_samples, n_outputs) in float64, and weights."""
     X, y = validate_data(estimator, X, y, dtype=[np.float64, np.float32], multi_output=True, y_numeric=True)
-    if estimator.metric == "precomputed":
+    if metric == "precomputed":
         _check_distances(X)
         if X.shape[0] != X.shape[1]:
             raise ValueError(
@@ -75,10 +77,20 @@ def check_training_data(estimator, X, y, sample_weight):
     return X.copy(), y.astype(np.float64), _check_sample_weight(sample_weight, len(X))
 
 
-def check_queries(estimator, X):
+def check_size(problem) -> None:
+    """Refuse more features than a local parabola can be fitted in."""
+    n_features = problem.X.shape[1]
+    if problem.degree == 2 and n_features > _MOST_FEATURES_OF_PARABOLA:
+        raise ValueError(
+            f"degree=2 needs at most {_MOST_FEATURES_OF_PARABOLA} features, for the number of sums grows with the "
+            f"fourth power of theirs; got {n_features}. Take degree=1, or fewer features."
+        )
+
+
+def check_queries(estimator, X, metric):
     """X with the features that `fit` saw, by number and name."""
     X = validate_data(estimator, X, dtype=[np.float64, np.float32], reset=False)
-    if estimator.metric == "precomputed":
+    if metric == "precomputed":
         _check_distances(X)
     return X
 
@@ -174,6 +186,18 @@ def check_bandwidths(bandwidths, metric, n_features: int) -> np.ndarray:
             f"{bandwidths!r}."
         )
     return np.array([check_bandwidth(bandwidth, metric, n_features) for bandwidth in values.tolist()])
+
+
+def check_degree(degree) -> int:
+    if isinstance(degree, bool) or not isinstance(degree, numbers.Integral) or degree not in (0, 1, 2):
+        raise ValueError(f"degree must be 0, 1 or 2; got {degree!r}.")
+    return int(degree)
+
+
+def check_ridge(ridge) -> float:
+    if isinstance(ridge, bool) or not isinstance(ridge, numbers.Real) or not float(ridge) >= 0:
+        raise ValueError(f"ridge must be a number that is not negative; got {ridge!r}.")
+    return float(ridge)
 
 
 def check_criterion(criterion) -> str:

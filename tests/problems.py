@@ -17,5 +17,5 @@ def make_problem(X, kernel="gaussian", bandwidth=1.0, *, y=None, sample_weight=N
 
 def mean_of(algorithm, queries, excluded=None, n_jobs=None):
     at = algorithm.problem.scale(queries)
-    sums, _ = algorithm.sums(at, excluded, n_jobs)
+    sums = algorithm.sums(at, excluded, n_jobs)
     return pool(algorithm, sums, at, "nearest", excluded)[0][:, 0]

@@ -68,8 +68,8 @@ def test_sums_are_those_of_the_kernel_matrix(algorithm, kernel, n_features):
     u = np.sqrt(((Q[:, None] - X) ** 2).sum(axis=2)) / 1.3
     with np.errstate(divide="ignore"):
         want = np.exp(LOG_PROFILES[kernel](u)) @ problem.values
-    sums, log_scale = build(algorithm, problem).sums(problem.scale(Q))
-    np.testing.assert_allclose(sums * np.exp(log_scale)[:, None], want, atol=1e-10)
+    sums = build(algorithm, problem).sums(problem.scale(Q))
+    np.testing.assert_allclose(sums.columns * np.exp(sums.log_scale)[:, None], want, atol=1e-10)
 
 
 @pytest.mark.parametrize("kernel", ["gaussian", "exponential", "logistic", "sigmoid", "matern32", "cauchy"])

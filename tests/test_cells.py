@@ -67,7 +67,7 @@ def test_two_features(case, bandwidth):
     for excluded, at in ((None, Q), (own, X[own])):
         want = predict(LOG_PROFILES["gaussian"], at, X, y, bandwidth, weight, excluded).astype(float)
         points = fitted.problem.scale(at)
-        sums, _ = fitted.sums(points, excluded, n_jobs=2)
+        sums = fitted.sums(points, excluded, n_jobs=2)
         got, _ = pool(fitted, sums, points, "nearest", excluded)
         np.testing.assert_allclose(got, want, rtol=0, atol=1e-11)
 

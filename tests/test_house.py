@@ -17,12 +17,14 @@ PACKAGE = Path(sknw.__file__).parent
 FLOORS = [
     ["__init__"],
     ["_bandwidth_path"],
-    ["_nadaraya_watson"],
+    ["_local_polynomial", "_nadaraya_watson"],
+    ["_smoother"],
     ["_attention_matrix", "_progress", "_validation"],
     ["_bandwidth"],
     ["_metric_learning", "_trials"],
     ["_leave_one_out"],
     ["_pooling"],
+    ["_local_fit"],
     ["_algorithms"],
     ["_kernels"],
 ]
@@ -35,7 +37,7 @@ ALGORITHM_FLOORS = [
     ["_clusters", "_groups"],
     ["_leaves", "_line", "_series"],
     ["_problem"],
-    ["_tiles"],
+    ["_monomials", "_tiles"],
 ]
 
 

@@ -1,15 +1,16 @@
 """Algorithms: how kernel sums are computed. All keep one promise.
 
-``sums, log_scale = algorithm.sums(queries)`` with
-``sums * exp(log_scale)[:, None] == K(queries, keys) @ values``
+``columns, log_scale, centre = algorithm.sums(queries)`` with
+``columns * exp(log_scale)[:, None] == K(queries, keys) @ problem.columns(problem.values, keys - centre)``
 """
 
 import logging
 
 from sknw._algorithms._brute import Brute
 from sknw._algorithms._cells import Cells
+from sknw._algorithms._monomials import Monomials, monomials
 from sknw._algorithms._path import path_sums
-from sknw._algorithms._problem import Problem
+from sknw._algorithms._problem import Problem, Sums
 from sknw._algorithms._tiles import batches, map_tiles, row_batch
 from sknw._algorithms._tree import Tree
 
@@ -49,4 +50,17 @@ def build(name: str, problem: Problem) -> Algorithm:
     return algorithm(problem)
 
 
-__all__ = ["ALGORITHMS", "Algorithm", "Problem", "batches", "build", "choose", "map_tiles", "path_sums", "row_batch"]
+__all__ = [
+    "ALGORITHMS",
+    "Algorithm",
+    "Monomials",
+    "Problem",
+    "Sums",
+    "batches",
+    "build",
+    "choose",
+    "map_tiles",
+    "monomials",
+    "path_sums",
+    "row_batch",
+]

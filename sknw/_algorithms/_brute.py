@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sknw._algorithms._problem import Problem
+from sknw._algorithms._leaves import split
+from sknw._algorithms._problem import Problem, Sums
 from sknw._algorithms._tiles import batches, map_tiles, row_batch
 
 
@@ -68,11 +69,9 @@ class Brute:
     def cost(problem: Problem) -> float:
         """About how many seconds as many queries as keys take."""
         pair = 3e-9 if problem.kernel.log_ratio is None else 9e-9
-        return 1e-4 + pair * float(len(problem.y)) ** 2
+        return 1e-4 + (pair + 3e-11 * (problem.n_columns - problem.values.shape[1])) * float(len(problem.y)) ** 2
 
-    def sums(
-        self, queries: np.ndarray, excluded: np.ndarray | None = None, n_jobs: int | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def sums(self, queries: np.ndarray, excluded: np.ndarray | None = None, n_jobs: int | None = None) -> Sums:
         """Kernel sums, without the kernel matrix.
 
         Parameters
@@ -83,20 +82,16 @@ class Brute:
             For each query the index of one key that does not count.
         n_jobs : int, default=None
             Threads; None is one.
-
-        Returns
-        -------
-        sums : ndarray of shape (n_queries, n_outputs + 1)
-        log_scale : ndarray of shape (n_queries,)
-            ``sums * exp(log_scale)[:, None] == K(queries, keys) @ values``
         """
+        sums = Sums.empty(self.problem, len(queries))
+        order = self._order(queries)
 
         def tile_sums(tile):
-            return self._tile_sums(queries[tile], None if excluded is None else excluded[tile])
+            some = order[tile]
+            sums.fill(some, self._tile_sums(queries[some], None if excluded is None else excluded[some]))
 
-        tiles = map_tiles(tile_sums, len(queries), self._precision.tile[0], n_jobs)
-        sums, log_scale = zip(*tiles, strict=True)
-        return np.concatenate(sums), np.concatenate(log_scale)
+        map_tiles(tile_sums, len(queries), self._precision.tile[0], n_jobs)
+        return sums
 
     def nearest(self, queries: np.ndarray, excluded: np.ndarray | None = None) -> np.ndarray:
         """Sums of the values of the nearest keys, ties included: (n_queries, n_outputs + 1)."""
@@ -106,13 +101,20 @@ class Brute:
     def _precision(self) -> _Precision:
         return _DOUBLE if self._product is None or self._product.dtype == np.float64 else _SINGLE
 
+    def _order(self, queries):
+        """Queries in an order in which neighbours have one centre, if they need any."""
+        if self.problem.degree == 0:
+            return np.arange(len(queries))
+        leaves, _ = split(queries, self.problem.unit, self._precision.tile[0])
+        return leaves[leaves >= 0]
+
     @cached_property
     def _product(self) -> np.ndarray | None:
         """The keys' factor of a product that gives squares, (n_features + 2, n_keys), or None: take differences."""
         problem = self.problem
         if problem.metric != "euclidean" or not problem.kernel.squared:
             return None
-        single = problem.X.dtype == np.float32
+        single = problem.X.dtype == np.float32 and problem.degree == 0
         for precision in (_SINGLE, _DOUBLE) if single else (_DOUBLE,):
             if 2 * problem.radius_square * precision.rounding <= precision.tolerance:
                 break
@@ -138,12 +140,19 @@ class Brute:
     def _values(self) -> np.ndarray:
         return self.problem.values.astype(self._precision.dtype)
 
+    def _columns(self, keys, centre):
+        """What is summed for some keys about a centre."""
+        if self.problem.degree == 0:
+            return self._values[keys]
+        return self.problem.columns(self._values[keys], self.problem.keys[keys] - centre)
+
     def _tile_sums(self, queries, excluded):
         problem, precision = self.problem, self._precision
         again = np.zeros(len(queries), dtype=bool)
         if self._product is not None:
             factor, again = self._left_factor(queries)
-        sums = np.zeros((len(queries), problem.values.shape[1]))
+        centre = problem.centre_of(queries)
+        total = np.zeros((len(queries), problem.n_columns))
         n_keys = len(problem.values)
         width = precision.tile[0] * precision.tile[1] // len(queries)
         buffer: np.ndarray = np.empty(len(queries) * min(width, n_keys), precision.dtype)
@@ -158,19 +167,16 @@ class Brute:
             if excluded is not None:
                 own = np.flatnonzero((excluded >= columns.start) & (excluded < columns.stop))
                 tile[own, excluded[own] - columns.start] = 0
-            sums += tile @ self._values[columns]
+            total += tile @ self._columns(columns, centre)
         if problem.kernel.log_ratio is not None:
-            again |= sums[:, -1] < precision.underflow
+            again |= total[:, -1] < precision.underflow
         elif self._product is not None:
-            again |= sums[:, -1] < precision.borderline
-        log_scale = np.zeros(len(queries))
-        if again.any():
-            self._sum_rows(queries, excluded, np.flatnonzero(again), sums, log_scale)
-        return sums, log_scale
-
-    def _sum_rows(self, queries, excluded, again, sums, log_scale):
-        """Sum these rows again, in place, as the definition has them."""
-        for batch in batches(len(again), row_batch(len(self.problem.values))):
-            some = again[batch]
-            rows, log_scale[some] = self.problem.rows(queries[some], None if excluded is None else excluded[some])
-            sums[some] = rows @ self.problem.values
+            again |= total[:, -1] < precision.borderline
+        again |= problem.blurred(total)
+        sums = Sums(total, np.zeros(len(queries)), np.tile(centre, (len(queries), 1)))
+        hard = np.flatnonzero(again)
+        for batch in batches(len(hard), row_batch(len(problem.values))):
+            some = hard[batch]
+            own = None if excluded is None else excluded[some]
+            sums.fill(some, problem.exact_sums(queries[some], own))
+        return sums

@@ -11,7 +11,7 @@ from sknw._algorithms._expansions import Expansions
 from sknw._algorithms._line import Line
 from sknw._algorithms._moments import Moments
 from sknw._algorithms._plane import Plane
-from sknw._algorithms._problem import Problem
+from sknw._algorithms._problem import Problem, Sums
 from sknw._algorithms._scans import Scans
 from sknw._algorithms._tiles import map_tiles
 
@@ -56,6 +56,8 @@ class Cells:
         n_features = _n_features(problem)
         if n_features not in _METHODS:
             return f"it needs one or two features with a finite bandwidth, and there are {n_features}."
+        if problem.degree > 0:
+            return "it needs degree=0."
         if _method_for(problem) is None:
             kinds = ", or ".join(method.needs for method in _METHODS[n_features])
             return f"it needs a kernel that {kinds}, and {problem.kernel.name!r} is not one."
@@ -66,24 +68,21 @@ class Cells:
         """About how many seconds as many queries as keys take."""
         return _method_for(problem).cost(problem)
 
-    def sums(
-        self, queries: np.ndarray, excluded: np.ndarray | None = None, n_jobs: int | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Kernel sums, as the promise in the package's docstring has them."""
+    def sums(self, queries: np.ndarray, excluded: np.ndarray | None = None, n_jobs: int | None = None) -> Sums:
+        """Kernel sums, for a degree above zero about the queries."""
         points = self._keys.points(queries)
         order = self._keys.order(points)
-        sums, log_scale = np.empty((self.problem.values.shape[1], len(points))), np.empty(len(points))
+        sums = Sums.empty(self.problem, len(points))
         places = None if excluded is None else self._keys.places(excluded)
 
         def tile_sums(tile):
             some = order[tile]
             own = None if places is None else places[some]
-            tile_sums, log_scale[some] = self._method.sums(points.take(some, axis=0), own)
-            for column, total in zip(sums, tile_sums.T, strict=True):
-                column[some] = total
+            columns, log_scale = self._method.sums(points.take(some, axis=0), own)
+            sums.fill(some, Sums(columns, log_scale, sums.centre[some]))
 
         map_tiles(tile_sums, len(points), _TILE, n_jobs)
-        return sums.T, log_scale
+        return sums
 
     def nearest(self, queries: np.ndarray, excluded: np.ndarray | None = None) -> np.ndarray:
         """Sums of the values of the nearest keys, ties included: (n_queries, n_outputs + 1)."""

@@ -49,9 +49,16 @@ class Neighbours:
         self._counts = leaves.counts[some]
         self._origin = queries.boxes.middle
         self._factor = self._right_factor(queries.points) if len(queries.points) > _FEW else None
+        # What the keys are seen from, and what is summed for each, for a degree above zero.
+        self.centre = problem.centre_of(queries.points)
+        self._local = self._local_columns() if problem.degree else None
 
     def __len__(self) -> int:
         return len(self.places)
+
+    def _local_columns(self):
+        keys, values = (points.take(self.places, axis=0) for points in (self._leaves.keys, self._leaves.values))
+        return self._problem.columns(values, keys - self.centre)
 
     def of_leaves(self, there: np.ndarray) -> np.ndarray:
         """The keys of the leaves that are there."""
@@ -86,28 +93,39 @@ class Neighbours:
     def sums(self, queries: Queries, at: np.ndarray, cut: float, entries: list | None = None, exact: bool = False):
         """Kernel sums over these keys, with pairs beyond the squared distance `cut` in single precision.
 
+        For a degree above zero, all are in double precision.
+
         Rows, keys and weights are added to the entries, if there are any.
 
         Returns
         -------
-        sums : ndarray of shape (n_queries, n_outputs + 1)
+        sums : ndarray of shape (n_queries, n_columns)
         single : ndarray of shape (n_queries,)
             How much of the last column was summed in single precision.
         """
         exact = exact or not self._problem.kernel.squared or entries is not None
-        sums, single = np.zeros((2, len(queries.points), len(self._leaves.columns)))
+        sums, single = np.zeros((2, len(queries.points), self._problem.n_columns))
+        cut = np.inf if self._local is not None else cut
         squares = self.squares(queries.points, exact and cut >= 0)
         for batch in batches(len(at), max(1, _PAIRS // len(sums))):
             places = self.places.take(at[batch])
             for weights, total, columns in self._weights(squares(at[batch]), cut, sums, single):
                 self._leaves.hide(weights.T, places, queries.excluded, 0)
-                for column, values in zip(total.T, columns, strict=True):
-                    column += weights.T @ values.take(places)
+                self._add(total, weights.T, columns, at[batch])
                 if entries is not None:
                     row, column = np.nonzero(weights.T)
                     entries.append((queries.rows[row], self._leaves.order[places[column]], weights[column, row]))
-        single *= self._leaves.scale
+        if self._local is None:
+            single *= self._leaves.scale
         return sums + single, single[:, -1]
+
+    def _add(self, total, weights, columns, at):
+        """Add sums of these weights over the keys at these places among the neighbours."""
+        if self._local is not None:
+            total += weights @ self._local.take(at, axis=0)
+            return
+        for column, values in zip(total.T, columns, strict=True):
+            column += weights @ values.take(self.places.take(at))
 
     def _weights(self, t, cut, sums, single):
         """Weights, the sums that they belong to, and the values that they weigh."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sknw._algorithms._problem import Problem
+from sknw._algorithms._problem import Problem, Sums
 from sknw._algorithms._tiles import map_tiles
 from sknw._kernels import LOWEST_LOG
 
@@ -22,43 +22,46 @@ _BETWEEN = 3
 
 
 def path_sums(
-    problem: Problem, shrinkage: np.ndarray, rows: np.ndarray, n_jobs: int | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Kernel sums of training rows, each without itself, at the bandwidths that `shrinkage` divides.
+    problems: list[Problem], shrinkage: np.ndarray, rows: np.ndarray, n_jobs: int | None = None
+) -> list[Sums]:
+    """Kernel sums of training rows, each without itself, at several bandwidths.
 
     Parameters
     ----------
-    problem : Problem
-        With a kernel that is positive everywhere.
+    problems : list of Problem
+        One problem at all bandwidths, with a kernel that is positive everywhere.
     shrinkage : ndarray of shape (n_bandwidths,)
-        Ascending: the bandwidths are ``problem.bandwidth / shrinkage``.
+        Ascending, from one: the bandwidths are that of the first problem divided by these.
     rows : ndarray of shape (n_rows,)
-
-    Returns
-    -------
-    sums : ndarray of shape (n_bandwidths, n_rows, n_outputs + 1)
-    log_scale : ndarray of shape (n_bandwidths, n_rows)
-        As in `Algorithm.sums`.
     """
-    sums = np.empty((len(shrinkage), len(rows), problem.values.shape[1]))
-    log_scale = np.empty((len(shrinkage), len(rows)))
+    problem, path = problems[0], [Sums.empty(each, len(rows)) for each in problems]
     log_ratio = problem.kernel.log_ratio
     assert log_ratio is not None
     # One by one: BLAS is slow where a matrix has but two columns.
-    columns = np.ascontiguousarray(problem.values.T)
+    values = np.ascontiguousarray(problem.values.T)
 
     def tile_sums(tile):
         t = problem.hide(problem.row_squares(rows[tile], shrinkage[-1]), rows[tile], np.inf)
         lowest = t.min(axis=1, keepdims=True)
         lowest[lowest == np.inf] = 0
         t = problem.hide(t - lowest, rows[tile], 0)
+        centre = problem.centre_of(problem.keys[rows[tile]])
+        columns = values if problem.degree == 0 else problem.columns(problem.values, problem.keys - centre).T
         for k, weights in enumerate(_weights(problem, rows[tile], lowest, t, shrinkage)):
-            for column, values in enumerate(columns):
-                sums[k, tile, column] = weights @ values
-            log_scale[k, tile] = log_ratio(np.zeros_like(lowest), lowest * shrinkage[k] ** 2)[:, 0]
+            path[k].log_scale[tile] = log_ratio(np.zeros_like(lowest), lowest * shrinkage[k] ** 2)[:, 0]
+            if problem.degree == 0:
+                for column, numbers in enumerate(columns):
+                    path[k].columns[tile, column] = weights @ numbers
+                continue
+            path[k].columns[tile], path[k].centre[tile] = weights @ columns.T, centre
+            again = np.flatnonzero(problems[k].blurred(path[k].columns[tile]))
+            if len(again):
+                some = np.where(weights[again] > _TINY, weights[again], 0)
+                exact = problems[k].sums_of_rows(some, path[k].log_scale[tile][again])
+                path[k].fill(np.arange(len(rows))[tile][again], exact)
 
     map_tiles(tile_sums, len(rows), max(1, _TILE_NUMBERS // len(problem.y)), n_jobs)
-    return sums, log_scale
+    return path
 
 
 def _weights(problem, rows, lowest, t, shrinkage):

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_array
 from scipy.spatial.distance import cdist
 
+from sknw._algorithms._monomials import monomials
 from sknw._algorithms._tiles import batches, row_batch
 from sknw._kernels import LOWEST_LOG, Kernel
 
@@ -25,12 +27,50 @@ _FARTHEST = 230
 # ten digits.
 _MOST_RADIUS_SQUARE = 1e5
 
+# Of local polynomials. A feature that varies less among the keys in reach, in units of the lesser of bandwidth and
+# extent, is constant there; the rounding error of a mean square; and what it may be of a variance at most.
+_LEAST_VARIANCE = 1e-10
+_ROUNDING = 2.0**-51
+_MOST_BLUR = 1e-10
+
 # Squared distances that differ by less, in relation to the least, differ by rounding: their keys are equally near.
 TIED = 1e-13
 
 
 _OF_VALUES = ("weight", "absent", "repetitions", "low", "high", "offset", "variances", "values")
-_OF_KEYS = ("keys", "_features", "_exponent", "extent", "shared")
+_OF_KEYS = ("keys", "_features", "_exponent", "corners", "centre", "variances_of_keys", "shared")
+
+
+class Sums(NamedTuple):
+    """Kernel sums.
+
+    Parameters
+    ----------
+    columns : ndarray of shape (n_queries, n_columns)
+        ``columns * exp(log_scale)[:, None] == K(queries, keys) @ Problem.columns(values, keys - centre)``
+    log_scale : ndarray of shape (n_queries,)
+    centre : ndarray of shape (n_queries, n_features), or (n_queries, 0)
+        What the keys are seen from by each query, for a degree above zero.
+    """
+
+    columns: np.ndarray
+    log_scale: np.ndarray
+    centre: np.ndarray
+
+    @classmethod
+    def empty(cls, problem: Problem, n_queries: int) -> Sums:
+        """Room for sums."""
+        n_features = problem.keys.shape[1] if problem.degree else 0
+        return cls(np.zeros((problem.n_columns, n_queries)).T, np.zeros(n_queries), np.zeros((n_queries, n_features)))
+
+    def fill(self, rows: np.ndarray | slice, sums: Sums) -> None:
+        """Put sums of some queries into their rows."""
+        for whole, part in zip(self, sums, strict=True):
+            whole[rows] = part
+
+    def part(self, rows: np.ndarray | slice) -> Sums:
+        """The sums of some queries."""
+        return Sums(*(item[rows] for item in self))
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +90,10 @@ class Problem:
         Further arguments of the metric.
     bandwidth : float or ndarray of shape (n_features,), default=1.0
         inf removes a feature.
+    degree : int, default=0
+        Of the polynomials that sums are to fit about each query.
+    ridge : float, default=0.0
+        What is added to the variances of their terms, in units of the variances in all rows.
     """
 
     X: np.ndarray
@@ -59,6 +103,8 @@ class Problem:
     metric: str | Callable = "euclidean"
     metric_params: dict = field(default_factory=dict)
     bandwidth: float | np.ndarray = 1.0
+    degree: int = 0
+    ridge: float = 0.0
 
     def __getstate__(self):
         return {item.name: getattr(self, item.name) for item in fields(self)}
@@ -133,6 +179,29 @@ class Problem:
         values[:, -1] = 1
         return np.multiply(values, self.weight[:, None], out=values)
 
+    @property
+    def n_columns(self) -> int:
+        """How many columns sums have."""
+        if self.degree == 0:
+            return self.values.shape[1]
+        n_features = self.keys.shape[1]
+        twice = len(monomials(n_features, 2 * self.degree))
+        return (self.values.shape[1] - 1) * len(monomials(n_features, self.degree)) + twice
+
+    def columns(self, values: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """What is summed for each key: (n_keys, n_columns).
+
+        For a degree of zero the values, [weight * (y - offset), weight]. Else their products with monomials of z, the
+        key as seen from a centre: those of weight * (y - offset) with all up to the degree, then those of the weight
+        with all up to twice the degree. The weight itself is the last column.
+        """
+        if self.degree == 0:
+            return values
+        terms = monomials(z.shape[1], 2 * self.degree)(z).T
+        some = terms[:, -len(monomials(z.shape[1], self.degree)) :]
+        labels = some[:, :, None] * values[:, None, :-1]
+        return np.hstack([labels.reshape(len(z), -1), terms * values[:, -1:]])
+
     # ---- distances (_OF_KEYS names what no common factor of the bandwidths changes)
 
     @cached_property
@@ -168,10 +237,16 @@ class Problem:
         return np.clip(unit, 2.0**-_FARTHEST, 2.0 ** (2 * _FARTHEST))
 
     @cached_property
-    def extent(self) -> np.ndarray:
-        """What lies between the lowest and the highest key of each feature that matters."""
+    def corners(self) -> tuple[np.ndarray, np.ndarray]:
+        """The lowest and the highest key of each feature that matters."""
         keys = self._present(self.keys).T
-        return keys.max(axis=1) - keys.min(axis=1)
+        return keys.min(axis=1), keys.max(axis=1)
+
+    @property
+    def extent(self) -> np.ndarray:
+        """What lies between these."""
+        low, high = self.corners
+        return high - low
 
     @cached_property
     def shared(self) -> dict[str, Any]:
@@ -281,6 +356,70 @@ class Problem:
         logs -= highest
         rows = np.exp(logs, out=np.zeros_like(logs), where=logs > LOWEST_LOG)
         return rows, (highest + log_ratio(np.zeros_like(t0), t0))[:, 0]
+
+    def exact_sums(self, queries: np.ndarray, excluded: np.ndarray | None = None) -> Sums:
+        """Kernel sums as the definition has them."""
+        return self.sums_of_rows(*self.rows(queries, excluded))
+
+    def centre_of(self, queries: np.ndarray) -> np.ndarray:
+        """What keys are to be seen from by neighbouring queries, for a degree above zero: their middle, if it is there.
+
+        A query far outside would draw it away from all keys.
+        """
+        if self.degree == 0:
+            return np.zeros(0)
+        return np.clip(np.median(queries, axis=0), *self.corners)
+
+    def sums_of_rows(self, rows: np.ndarray, log_scale: np.ndarray) -> Sums:
+        """Sums over rows of the kernel matrix, about the weighted means of the keys: nothing cancels there."""
+        if self.degree == 0:
+            return Sums(rows @ self.values, log_scale, np.zeros((len(rows), 0)))
+        sums, centre = np.zeros((len(rows), self.n_columns)), np.zeros((len(rows), self.keys.shape[1]))
+        total = rows @ self.weight
+        reached = np.flatnonzero(total > 0)
+        for batch in batches(len(reached), row_batch(len(self.y) * self.n_columns)):
+            some = reached[batch]
+            centre[some] = (rows[some] * self.weight / total[some, None]) @ self.keys
+            sums[some] = self.sums_about(centre[some], rows[some], self.keys, self.values)
+        return Sums(sums, log_scale, centre)
+
+    def sums_about(self, centre: np.ndarray, rows: np.ndarray, keys: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Sums over rows of the kernel matrix for these keys, about a centre for each row: (n_queries, n_columns)."""
+        query, key = np.nonzero(rows)
+        columns = self.columns(values[key] * rows[query, key][:, None], keys[key] - centre[query])
+        pairs = csr_array((np.ones(len(query)), (query, np.arange(len(query)))), shape=(len(rows), len(query)))
+        return pairs @ columns
+
+    @cached_property
+    def variances_of_keys(self) -> np.ndarray:
+        """The weighted variance of each feature that matters."""
+        deviations = self.keys - np.average(self.keys, axis=0, weights=self.weight)
+        return np.average(np.square(deviations), axis=0, weights=self.weight)
+
+    @cached_property
+    def least_variances(self) -> np.ndarray:
+        """Variances of features among keys in reach, (n_features,), below which they count as constant there."""
+        least = _LEAST_VARIANCE * np.square(np.minimum(self.unit, self.extent))
+        return np.maximum(least, np.finfo(float).tiny)
+
+    def blurred(self, sums: np.ndarray) -> np.ndarray:
+        """Which sums, about a centre far from the keys in reach, have lost digits of how these vary: (n_queries,)."""
+        if self.degree == 0:
+            return np.zeros(len(sums), dtype=bool)
+        means, products = self.moments(sums, 1)
+        squares = products.diagonal(axis1=1, axis2=2)
+        variances, error = squares - np.square(means), _ROUNDING * squares
+        # The variance of a square is to a mean fourth power about as the square of this.
+        share = np.divide(variances, squares, out=np.ones_like(squares), where=squares > 0)
+        lost = _ROUNDING > _MOST_BLUR * np.maximum(share, 0) ** self.degree
+        return (lost & (variances + error > self.least_variances)).any(axis=1)
+
+    def moments(self, sums: np.ndarray, degree: int) -> tuple[np.ndarray, np.ndarray]:
+        """Weighted means of the monomials up to a degree, and of their products: (n_queries, n), (n_queries, n, n)."""
+        some, n_features = monomials(self.keys.shape[1], degree), self.keys.shape[1]
+        shares = sums[:, -len(monomials(n_features, 2 * degree)) :] / np.maximum(sums[:, -1:], np.finfo(float).tiny)
+        at = some.products[:-1, :-1]
+        return shares[:, some.up_to(degree)], shares[:, at.ravel()].reshape(len(sums), *at.shape)
 
     def nearest_rows(self, queries: np.ndarray, excluded: np.ndarray | None = None) -> np.ndarray:
         """Rows, (n_queries, n_keys), that are one for the nearest keys, ties included, and zero for all others."""

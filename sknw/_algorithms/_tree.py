@@ -23,7 +23,7 @@ from sknw._algorithms._groups import Groups, Tile
 from sknw._algorithms._leaves import Leaves, exact_squares
 from sknw._algorithms._neighbours import Neighbours
 from sknw._algorithms._outliers import Outliers
-from sknw._algorithms._problem import Problem
+from sknw._algorithms._problem import Problem, Sums
 from sknw._algorithms._shells import Shells
 from sknw._algorithms._tiles import map_tiles
 from sknw._kernels import LOWEST_LOG
@@ -126,18 +126,11 @@ class Tree:
             cost = _PRODUCT_COST if kernel.squared else _DIFFERENCE_COST
         return 5e-4 + cost.query * n_keys + cost.pair * met.mean() * float(n_keys) ** 2
 
-    def sums(
-        self, queries: np.ndarray, excluded: np.ndarray | None = None, n_jobs: int | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Kernel sums, as the promise in the package's docstring has them."""
-        sums = np.zeros((len(queries), self.problem.values.shape[1]))
-        log_scale = np.zeros(len(queries))
-
-        def tile_sums(some, tile):
-            sums[some], log_scale[some] = self._tile_sums(tile)
-
-        self._map(tile_sums, queries, excluded, n_jobs)
-        return sums, log_scale
+    def sums(self, queries: np.ndarray, excluded: np.ndarray | None = None, n_jobs: int | None = None) -> Sums:
+        """Kernel sums."""
+        sums = Sums.empty(self.problem, len(queries))
+        self._map(lambda some, tile: sums.fill(some, self._tile_sums(tile)), queries, excluded, n_jobs)
+        return sums
 
     def rows(self, queries: np.ndarray, n_jobs: int | None = None) -> tuple[csr_array, np.ndarray]:
         """Rows of the kernel matrix as `Problem.rows` has them, but sparse: without the keys that `sums` leaves out."""
@@ -145,7 +138,7 @@ class Tree:
 
         def tile_rows(some, tile):
             entries: list = []
-            _, log_scale[some] = self._tile_sums(tile, entries)
+            log_scale[some] = self._tile_sums(tile, entries).log_scale
             entries.append((np.zeros(0, int), np.zeros(0, int), np.zeros(0)))
             row, column, weight = (np.concatenate(items) for items in zip(*entries, strict=True))
             return some, csr_array((weight, (row, column)), shape=(len(some), len(self.problem.y)))
@@ -177,27 +170,28 @@ class Tree:
         groups = Groups(queries, excluded, self.problem.unit, _QUERIES)
         return map_tiles(lambda some: function(*groups.tile(some)), len(groups), _GROUPS, n_jobs)
 
-    def _tile_sums(self, tile: Tile, entries: list | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Sums and log_scale. Rows, keys and weights of what is summed are added to the entries, if there are any."""
-        queries = tile.queries
-        log_scale = np.zeros(len(queries.points))
-        if self.problem.kernel.log_ratio is None:
-            return self._sums_in_reach(tile, entries), log_scale
-        sums = self._plain_sums(tile, entries)
-        hard = sums[:, -1] < _HARD
+    def _tile_sums(self, tile: Tile, entries: list | None = None) -> Sums:
+        """Sums. Rows, keys and weights of what is summed are added to the entries, if there are any."""
+        queries, ends = tile.queries, self.problem.kernel.log_ratio is None
+        sums = Sums.empty(self.problem, len(queries.points))
+        sums.centre[:] = self.problem.centre_of(queries.points)
+        sums.columns[:] = (self._sums_in_reach if ends else self._plain_sums)(tile, entries)
+        hard = self.problem.blurred(sums.columns)
+        if not ends:
+            hard |= sums.columns[:, -1] < _HARD
         if hard.any():
             if entries is not None:
                 entries[:] = [[item[~hard[row]] for item in (row, *others)] for row, *others in entries]
             for group in tile.groups():
                 some = group.rows[hard[group.rows]]
                 if len(some):
-                    sums[some], log_scale[some] = self._outliers.sums(queries.part(some), entries)
-        return sums, log_scale
+                    sums.fill(some, self._outliers.sums(queries.part(some), entries))
+        return sums
 
     def _sums_in_reach(self, tile, entries):
         """Sums of a kernel that ends."""
         kernel, queries = self.problem.kernel, tile.queries
-        sums = np.zeros((len(queries.points), self._leaves.values.shape[1]))
+        sums = np.zeros((len(queries.points), self.problem.n_columns))
         leaves = self._leaves.within(queries.boxes, kernel.support**2)
         if not len(leaves):
             return sums
@@ -220,7 +214,7 @@ class Tree:
         near = np.flatnonzero((middles <= reach[:, None] + tile.radii[:, None] + leaves.radii).any(axis=0))
         gaps = leaves.gaps(queries.boxes, near)
         neighbours = Neighbours(self.problem, leaves, near, queries)
-        sums = np.zeros((len(queries.points), leaves.values.shape[1]))
+        sums = np.zeros((len(queries.points), self.problem.n_columns))
         top = np.minimum(reach, (middles[:, near] + leaves.radii[near]).max(axis=1) + tile.radii)
         for group, gap, middle, most in zip(tile.groups(), gaps, middles[:, near], top, strict=True):
             shells = Shells(self.problem.kernel, gap, middle, leaves.weight[near], most)

@@ -1,0 +1,112 @@
+"""Local fits: the polynomials in a query's coordinates that kernel sums stand for, by weighted least squares.
+
+A fit of degree p at a query is linear in the labels. Key j has the weight w_j * l(x_j) in it, where w_j is its share of
+the kernel sum, and l a polynomial of degree p, the query's lever: 1 for the weighted mean, p = 0. With the covariances
+C, under the shares, of the monomials g of coordinates, and their means m::
+
+    l(x) = 1 + v . (g(x) - m),    v = (C + ridge)**-1 (g(query) - m)
+
+Where C is singular, as among keys on a line or fewer keys than coefficients, the degree is reduced; for degree 1,
+directions in which the keys in reach do not differ are left out. The weighted mean remains at worst.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sknw._algorithms import Monomials, Problem, Sums, monomials
+
+# Eigenvalues of a correlation matrix below this are rounding: the monomials depend on each other.
+_LEAST_EIGENVALUE = 1e-8
+
+
+class Levers(NamedTuple):
+    """What the weights of keys at queries are multiplied by, as polynomials.
+
+    Parameters
+    ----------
+    slopes : ndarray of shape (n_queries, n_monomials)
+        The factors v of all monomials but 1, of coordinates about the centre of the sums, the highest first.
+    means : ndarray of shape (n_queries, n_monomials)
+        The weighted means of these.
+    terms : Monomials
+        These, and 1.
+    """
+
+    slopes: np.ndarray
+    means: np.ndarray
+    terms: Monomials
+
+    @property
+    def coefficients(self) -> np.ndarray:
+        """Of all monomials, 1 among them: (n_queries, n_monomials + 1)."""
+        constant = 1 - np.einsum("mi,mi->m", self.slopes, self.means)
+        return np.column_stack([self.slopes, constant])
+
+    def at(self, z: np.ndarray) -> np.ndarray:
+        """The lever of each query at a point of its own, (n_queries, n_features), about the centre: (n_queries,)."""
+        return 1 + np.einsum("mi,mi->m", self.slopes, self.terms(z)[:-1].T - self.means)
+
+
+def levers(problem: Problem, sums: Sums, queries: np.ndarray) -> Levers:
+    """The levers of queries, from their sums."""
+    means, _ = problem.moments(sums.columns, problem.degree)
+    terms = monomials(queries.shape[1], problem.degree)
+    here = terms(queries - sums.centre)[:-1].T
+    return Levers(solve(problem, sums, (here - means)[:, :, None])[:, :, 0], means, terms)
+
+
+def local_means(problem: Problem, sums: Sums, queries: np.ndarray) -> np.ndarray:
+    """The fits at queries, (n_queries, n_outputs), without the offset of the labels."""
+    n_outputs = problem.y.shape[1]
+    if problem.degree == 0:
+        return sums.columns[:, :-1] / sums.columns[:, -1:]
+    label = label_means(problem, sums)
+    slopes, means, _ = levers(problem, sums, queries)
+    covariances = label[:, :-1] - means[:, :, None] * label[:, -1:]
+    return label[:, -1] + np.einsum("mi,mik->mk", slopes, covariances).reshape(-1, n_outputs)
+
+
+def label_means(problem: Problem, sums: Sums) -> np.ndarray:
+    """Weighted means of labels times monomials: (n_queries, n_monomials, n_outputs), those of the labels last."""
+    n_outputs = problem.y.shape[1]
+    n_terms = len(monomials(problem.keys.shape[1], problem.degree))
+    return (sums.columns[:, : n_terms * n_outputs] / sums.columns[:, -1:]).reshape(-1, n_terms, n_outputs)
+
+
+def solve(problem: Problem, sums: Sums, right: np.ndarray) -> np.ndarray:
+    """(C + ridge)**-1 times right-hand sides of shape (n_queries, n_monomials, n), rank-safe."""
+    solution = np.zeros_like(right)
+    rows = np.arange(len(right))
+    for degree in range(problem.degree, 0, -1):
+        terms = monomials(problem.keys.shape[1], degree)
+        means, products = problem.moments(sums.columns[rows], degree)
+        covariance = products - means[:, :, None] * means[:, None]
+        penalty = problem.ridge * terms.of(problem.variances_of_keys)[:-1] if problem.ridge else 0.0
+        least = terms.of(np.sqrt(problem.least_variances))[:-1] ** 2
+        some = right[rows, -len(terms) + 1 :]
+        found, known = _solve_scaled(covariance, penalty, least, some, degree == 1)
+        solution[rows[known], -len(terms) + 1 :] = found[known]
+        rows = rows[~known]
+    return solution
+
+
+def _solve_scaled(covariance, penalty, least, right, truncate):
+    """The solutions, by eigenvalues of the correlations; and which are known: all, if to `truncate` is allowed."""
+    diagonal = covariance.diagonal(axis1=1, axis2=2)
+    varies = diagonal >= least
+    scale = np.where(varies, 1 / np.sqrt(np.where(varies, diagonal + penalty, 1)), 0)
+    correlation = covariance * scale[:, :, None] * scale[:, None]
+    at = np.arange(correlation.shape[1])
+    correlation[:, at, at] = varies
+    if len(at) == 1:
+        values, vectors = correlation[:, 0], np.ones_like(correlation)
+    else:
+        values, vectors = np.linalg.eigh(correlation)
+    counts = values > _LEAST_EIGENVALUE
+    inverse = np.divide(1, values, out=np.zeros_like(values), where=counts)
+    across = vectors.swapaxes(1, 2) @ (right * scale[:, :, None])
+    found = vectors @ (across * inverse[:, :, None]) * scale[:, :, None]
+    return found, np.full(len(found), True) if truncate else counts.all(axis=1)

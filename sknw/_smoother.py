@@ -1,0 +1,153 @@
+"""Smoother: the shell that all estimators share. Validate, look up, hand over, store."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.utils.validation import check_is_fitted
+
+from sknw._algorithms import Problem, build
+from sknw._attention_matrix import AttentionMatrix
+from sknw._bandwidth import choose_bandwidth
+from sknw._leave_one_out import Settings, leave_one_out
+from sknw._pooling import attention, smooth, warn_unreached
+from sknw._progress import CallbackSupportMixin, progress, with_callbacks
+from sknw._validation import (
+    all_or_nothing,
+    check_algorithm,
+    check_bandwidth,
+    check_fallback,
+    check_queries,
+    check_size,
+    check_training_data,
+)
+
+
+class Smoother(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """A regressor whose predictions are sums of the labels, with weights that fall with their distance.
+
+    An estimator has the parameters `bandwidth`, `algorithm`, `fallback`, `random_state` and `n_jobs`, and those that
+    its `_parameters()` makes the fields of a `Problem` of.
+    """
+
+    @with_callbacks
+    def fit(self, X, y, sample_weight=None):
+        """Store the training rows, and find the bandwidth.
+
+        A fit that fails leaves an earlier one in place.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The training rows. float32 is kept; everything else becomes float64.
+
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their labels.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each row counts; not negative, and not all zero.
+
+        Returns
+        -------
+        self : object
+            Fitted.
+
+        Warns
+        -----
+        UserWarning
+            If the search for a bandwidth ended at its smallest or largest, with what that means.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the data or a parameter cannot be used, with what was wanted and what was got.
+        """
+        with progress(self, X, y) as step, all_or_nothing(self):
+            parameters = self._parameters()
+            algorithm, fallback = check_algorithm(self.algorithm), check_fallback(self.fallback)
+            metric = parameters.get("metric", "euclidean")
+            X, y, sample_weight = check_training_data(self, X, y, sample_weight, metric)
+            bandwidth = check_bandwidth(self.bandwidth, metric, X.shape[1])
+            problem = Problem(X, y.reshape(len(y), -1), sample_weight, **parameters)
+            check_size(problem)
+            if isinstance(bandwidth, str):
+                settings = Settings(algorithm, fallback, self.n_jobs, self.random_state, step)
+                bandwidth, search = choose_bandwidth(bandwidth, problem, settings)
+                if search is not None:
+                    self.bandwidth_search_ = search
+            self._algorithm = build(algorithm, replace(problem, bandwidth=bandwidth))
+            self._output_shape = y.shape[1:]
+            self.kernel_ = problem.kernel
+            self.bandwidth_ = bandwidth
+            self.algorithm_ = self._algorithm.name
+        return self
+
+    def predict(self, X):
+        """Predict the labels of queries.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, n_features), or None
+            The queries. None stands for the training rows, each predicted without itself, as in
+            :class:`~sklearn.neighbors.KNeighborsRegressor`.
+
+        Returns
+        -------
+        y : ndarray of shape (n_queries,) or (n_queries, n_outputs)
+            In the dtype of the training rows.
+
+        Warns
+        -----
+        UserWarning
+            If no training row is in reach of some query, with their number and what `fallback` gave them.
+
+        Raises
+        ------
+        ValueError
+            If X has other features than the training rows, or if the fallback is "raise" and needed.
+        """
+        check_is_fitted(self)
+        fallback, problem = check_fallback(self.fallback), self._algorithm.problem
+        if X is None:
+            left_out = leave_one_out(self._algorithm, fallback, self.n_jobs)
+            fits, n_unreached = left_out.predictions, left_out.n_unreached
+        else:
+            queries = problem.scale(check_queries(self, X, problem.metric))
+            fits, n_unreached = smooth(self._algorithm, queries, fallback, self.n_jobs)
+        warn_unreached(n_unreached, len(fits), problem.kernel.name, fallback)
+        return fits.reshape(len(fits), *self._output_shape).astype(problem.X.dtype)
+
+    def attention_weights(self, X, *, sparse=False):
+        """Compute the weight of each training label in the prediction for each query.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, n_features)
+            The queries.
+
+        sparse : bool, default=False
+            Return a sparse array, made without the dense one. Of use for kernels that end.
+
+        Returns
+        -------
+        weights : ndarray or csr_array of shape (n_queries, n_samples)
+            Rows sum to 1; ``weights @ y`` equals ``predict(X)``. Those of a weighted mean are never negative; those of
+            a local line or parabola may be.
+
+        Warns
+        -----
+        UserWarning
+            If no training row is in reach of some query, with their number and what `fallback` gave them.
+        """
+        check_is_fitted(self)
+        fallback, problem = check_fallback(self.fallback), self._algorithm.problem
+        queries = problem.scale(check_queries(self, X, problem.metric))
+        weights, n_unreached = attention(self._algorithm, queries, fallback, sparse=sparse, n_jobs=self.n_jobs)
+        warn_unreached(n_unreached, len(queries), problem.kernel.name, fallback)
+        return weights
+
+    @property
+    def attention_weights_(self):
+        check_is_fitted(self)
+        return AttentionMatrix(self._algorithm, check_fallback(self.fallback), self.n_jobs)
