@@ -177,6 +177,5 @@ class Brute:
         hard = np.flatnonzero(again)
         for batch in batches(len(hard), row_batch(len(problem.values))):
             some = hard[batch]
-            own = None if excluded is None else excluded[some]
-            sums.fill(some, problem.exact_sums(queries[some], own))
+            sums.fill(some, problem.exact_sums(queries[some], None if excluded is None else excluded[some]))
         return sums
