@@ -142,6 +142,8 @@ def _verdict(problem, smallest, largest):
         )
         return "at the bound", message + _duplicates(problem)
     if largest >= LADDER[-1] * (1 - 1e-3):
+        if problem.degree:
+            return "converged", f"One polynomial of degree {problem.degree} for all rows predicts best."
         message = (
             "No bandwidth predicts better than the largest that was tried: the features tell nothing of the labels, "
             "and the fit is their mean. If that is not plausible, give a number."

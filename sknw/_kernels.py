@@ -105,15 +105,21 @@ class Kernel:
         return bool(abs(logs[0] + logs[1] - logs[2]) < 1e-12 and logs[0] < 0)
 
     def log_slope(self, t: np.ndarray) -> np.ndarray:
-        """The derivative of log K by t = u * u; zero at t = 0, where that of a kernel with a kink is infinite.
-
-        For kernels with a `log_ratio`.
-        """
-        assert self.log_ratio is not None
+        """The derivative of log K by t = u * u; zero where K is, and at t = 0, where K may have a kink."""
         if self.is_product:
+            assert self.log_ratio is not None
             return np.broadcast_to(self.log_ratio(np.zeros(1), np.ones(1)), t.shape)
         step = _RELATIVE_STEP * t
-        return np.divide(self.log_ratio(t - step, 2 * step), 2 * step, out=np.zeros_like(t), where=t > 0)
+        if self.log_ratio is not None:
+            return np.divide(self.log_ratio(t - step, 2 * step), 2 * step, out=np.zeros_like(t), where=t > 0)
+        k = self.of_square(t.copy())
+        if self.polynomial is not None and self.rate == 0:
+            u = np.sqrt(t)
+            polynomial = np.polynomial.Polynomial(self.polynomial)
+            change, step = polynomial.deriv()(u), u
+        else:
+            change = self.of_square(t + step) - self.of_square(t - step)
+        return np.divide(change, 2 * step * k, out=np.zeros_like(t), where=(k > 0) & (t > 0))
 
     def step(self, u: np.ndarray, drop: np.ndarray) -> np.ndarray:
         """How far beyond u log K has fallen by `drop`, a little more than needed; inf where it never has.

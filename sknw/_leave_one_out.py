@@ -7,19 +7,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sknw._algorithms import Algorithm, Problem, map_tiles, path_sums
-from sknw._kernels import LOWEST_LOG
+from sknw._algorithms import Algorithm, Problem, path_sums
 from sknw._local_fit import levers, local_means
 from sknw._pooling import pool
 
 # A mean squared error is taken to be at least this share of the variance of the labels: below is rounding.
 _ROUNDING = 1e-30
 
+# Weights that differ by less are of the same fit, but for rounding.
+_ALIKE = 1e-6
+
 # Of labels without variance, it is taken to be this.
 _LEAST = 1e-300
-
-# Numbers in a tile of a gradient: few enough that it stays in the cache between its steps.
-_TILE_NUMBERS = 2**17
 
 
 class Settings(NamedTuple):
@@ -143,10 +142,19 @@ def _left_out(problem, rows, predictions, sums, one, n_unreached):
     whole, queries = sums._replace(columns=whole), problem.keys[rows]
     own *= levers(problem, whole, queries).at(queries - sums.centre)
     residuals = problem.y[rows] - problem.offset - local_means(problem, whole, queries)
-    return LeftOut(rows, predictions, own, 1 - own, np.where(known[:, None], residuals, errors), n_unreached)
+    residuals[~known] = errors[~known]
+    others = 1 - own
+    # What the others weigh follows from the fit without the row too, with all digits, if that is of the same degree.
+    reached = sums.columns[:, -1] > 0
+    with np.errstate(over="ignore", invalid="ignore"):
+        weight = one[:, -1] * np.exp(-sums.log_scale) / np.where(reached, sums.columns[:, -1], 1)
+        exact = 1 / (1 + weight * levers(problem, sums, queries).at(queries - sums.centre))
+    same = np.flatnonzero(reached & known & (problem.ridge == 0) & (np.abs(exact - others) < _ALIKE))
+    others[same], residuals[same] = exact[same], exact[same, None] * errors[same]
+    return LeftOut(rows, predictions, own, others, residuals, n_unreached)
 
 
-def _output_scale(problem: Problem) -> np.ndarray:
+def output_scale(problem: Problem) -> np.ndarray:
     """What squared errors of each output are multiplied by, to be added: over several, a mean in units of variance."""
     if problem.y.shape[1] == 1:
         return np.ones(1)
@@ -155,7 +163,7 @@ def _output_scale(problem: Problem) -> np.ndarray:
 
 def _mean_square(problem: Problem, rows: np.ndarray, errors: np.ndarray) -> float:
     squares = np.average(np.square(errors), axis=0, weights=problem.sample_weight[rows])
-    return float(squares @ _output_scale(problem))
+    return float(squares @ output_scale(problem))
 
 
 def _loo(problem, left_out):
@@ -164,7 +172,7 @@ def _loo(problem, left_out):
 
 def _gcv(problem, left_out):
     free = np.average(left_out.others, weights=problem.repetitions[left_out.rows])
-    if free == 0:
+    if free * problem.n_rows < 1:
         return np.inf
     return _mean_square(problem, left_out.rows, left_out.residuals / free)
 
@@ -188,76 +196,6 @@ def _aicc(problem, left_out):
 #:   (1998), Smoothing parameter selection in nonparametric regression using an improved Akaike information criterion,
 #:   Journal of the Royal Statistical Society B 60, 271-293, doi:10.1111/1467-9868.00125.
 #:
-#: df is the trace of the smoother's matrix.
+#: df is the trace of the smoother's matrix. "gcv" is infinite for df > n - 1, as "aicc" is for df >= n - 2: of so few
+#: residuals, chance makes the quotient.
 CRITERIA: dict[str, Callable[[Problem, LeftOut], float]] = {"loo": _loo, "gcv": _gcv, "aicc": _aicc}
-
-
-def error_gradient(problem: Problem, rows: np.ndarray, n_jobs: int | None = None) -> tuple[float, np.ndarray]:
-    """The squared leave-one-out error, and its derivatives by the logarithms of the bandwidths.
-
-    For the Euclidean metric and a kernel that is positive everywhere. With w_ij the weight of key j in the prediction
-    f_i of row i from the others, and z_ijk their distance in feature k, in bandwidths::
-
-        d f_i / d log h_k = -2 sum_j w_ij (y_j - f_i) (d log K / dt)(t_ij) z_ijk**2,    t_ij = sum_k z_ijk**2
-
-    K. Q. Weinberger and G. Tesauro (2007), Metric learning for kernel regression, AISTATS, PMLR 2, 612-619,
-    https://proceedings.mlr.press/v2/weinberger07a.html, have it for the Gaussian.
-
-    Parameters
-    ----------
-    problem : Problem
-    rows : ndarray of shape (n_rows,)
-        The training rows whose errors count.
-    n_jobs : int, default=None
-        Threads; None is one.
-
-    Returns
-    -------
-    error : float
-        As ``CRITERIA["loo"]``.
-    gradient : ndarray of shape (n_features,)
-        For the features that matter, those with a finite bandwidth.
-    """
-    points = problem.centred(problem.keys)
-    columns = np.hstack([np.ones((len(points), 1)), points, np.square(points)])
-    labels = problem.y - problem.offset
-    share = problem.sample_weight[rows] / problem.sample_weight[rows].sum()
-
-    def tile_error(tile):
-        some = rows[tile]
-        weights, slope = _others(problem, some)
-        total = weights.sum(axis=1, keepdims=True)
-        predictions = weights @ labels / total
-        errors = labels[some] - predictions
-        scaled = errors * share[tile, None] * _output_scale(problem)
-        # Each weight's part of the derivative, but for the squared distance in a feature.
-        by_total = 4 * scaled / total
-        weights *= by_total @ labels.T - (by_total * predictions).sum(axis=1, keepdims=True)
-        weights *= slope
-        sums, first, second = np.split(weights @ columns, [1, 1 + points.shape[1]], axis=1)
-        gradient = np.square(points[some]) * sums - 2 * points[some] * first + second
-        return (scaled * errors).sum(), gradient.sum(axis=0)
-
-    tiles = map_tiles(tile_error, len(rows), max(1, _TILE_NUMBERS // len(points)), n_jobs)
-    error, gradient = (sum(parts) for parts in zip(*tiles, strict=True))
-    return float(error), gradient
-
-
-def _others(problem, rows):
-    """What each key weighs in the prediction of a row by the others, and d log K / dt there."""
-    kernel, repetitions = problem.kernel, np.maximum(problem.repetitions[rows], 1)
-    once = np.flatnonzero(repetitions == 1)
-    own = once, rows[once]
-    t = problem.hide(problem.row_squares(rows), None, np.inf)
-    t[own] = np.inf
-    lowest = t.min(axis=1, keepdims=True)
-    t -= lowest
-    t = problem.hide(t, None, 0)
-    t[own] = 0
-    logs = kernel.log_ratio(lowest, t)
-    weights = np.exp(np.maximum(logs, LOWEST_LOG, out=logs), out=logs)
-    weights *= problem.weight
-    weights[np.arange(len(rows)), rows] *= 1 - 1 / repetitions
-    if not kernel.is_product:  # whose slope is the same everywhere
-        t += lowest
-    return weights, kernel.log_slope(t)

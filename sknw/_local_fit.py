@@ -84,11 +84,14 @@ def solve(problem: Problem, sums: Sums, right: np.ndarray) -> np.ndarray:
         terms = monomials(problem.keys.shape[1], degree)
         means, products = problem.moments(sums.columns[rows], degree)
         covariance = products - means[:, :, None] * means[:, None]
-        penalty = problem.ridge * terms.of(problem.variances_of_keys)[:-1] if problem.ridge else 0.0
         least = terms.of(np.sqrt(problem.least_variances))[:-1] ** 2
-        some = right[rows, -len(terms) + 1 :]
-        found, known = _solve_scaled(covariance, penalty, least, some, degree == 1)
-        solution[rows[known], -len(terms) + 1 :] = found[known]
+        # Those that are constant everywhere are no part of the polynomial.
+        at = [k for k, factors in enumerate(terms.factors[:-1]) if (problem.extent[list(factors)] > 0).all()]
+        places = np.array(at, dtype=int) - len(terms) + 1 + right.shape[1]
+        some = right[rows[:, None], places]
+        penalty = problem.ridge * problem.variances_of_keys[at] if problem.ridge else 0.0
+        found, known = _solve_scaled(covariance[:, at][:, :, at], penalty, least[at], some, degree == 1)
+        solution[rows[known, None], places] = found[known]
         rows = rows[~known]
     return solution
 
@@ -96,7 +99,7 @@ def solve(problem: Problem, sums: Sums, right: np.ndarray) -> np.ndarray:
 def _solve_scaled(covariance, penalty, least, right, truncate):
     """The solutions, by eigenvalues of the correlations; and which are known: all, if to `truncate` is allowed."""
     diagonal = covariance.diagonal(axis1=1, axis2=2)
-    varies = diagonal >= least
+    varies = (diagonal >= least) & (diagonal > 0)
     scale = np.where(varies, 1 / np.sqrt(np.where(varies, diagonal + penalty, 1)), 0)
     correlation = covariance * scale[:, :, None] * scale[:, None]
     at = np.arange(correlation.shape[1])

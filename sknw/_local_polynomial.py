@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sknw._ridge import choose_ridge
 from sknw._smoother import Smoother
 from sknw._validation import check_degree, check_kernel, check_ridge
 
@@ -36,10 +37,11 @@ class LocalPolynomialRegressor(Smoother):
         Or one of the rules "loo", "gcv", "aicc", "ard", "scott" and "silverman", as in
         :class:`NadarayaWatsonRegressor`, with the leave-one-out errors of this fit.
 
-    ridge : float, default=0.0
-        What is added to the variances of the coordinates among the rows in reach before slopes are computed, in units
-        of each feature's variance in all rows. It draws the fit towards the weighted mean, which ``inf`` gives, and
-        makes it less wild where there are few rows: 0.01 to 1 are usual [3]_.
+    ridge : float or "auto", default=0.0
+        For degree 1, what is added to the variances of the features among the rows in reach before slopes are computed,
+        in units of each feature's variance in all rows. It draws the fit towards the weighted mean, which ``inf``
+        gives, and makes it less wild where there are few rows [3]_. "auto" takes that of 0, 0.003, 0.03 and 0.3 with
+        the lowest leave-one-out error, or other criterion of the bandwidth's rule, each with a bandwidth of its own.
 
     algorithm : {"auto", "brute", "cells", "tree"}, default="auto"
         How the sums are computed, as in :class:`NadarayaWatsonRegressor`. It has no influence on the result.
@@ -64,6 +66,9 @@ class LocalPolynomialRegressor(Smoother):
     attention_weights_ : AttentionMatrix of shape (n_samples, n_samples)
         The weights of the training labels in the fit to each training row, itself included, some of them negative. A
         lazy array. Its `trace()` is the effective degrees of freedom.
+
+    ridge_ : float
+        The ridge in use.
 
     kernel_ : Kernel
         The kernel in use.
@@ -133,5 +138,13 @@ class LocalPolynomialRegressor(Smoother):
         return {
             "kernel": check_kernel(self.kernel),
             "degree": check_degree(self.degree),
-            "ridge": check_ridge(self.ridge),
+            "ridge": check_ridge(self.ridge, self.degree),
         }
+
+    def _choose(self, bandwidth, problem, settings):
+        if problem.ridge != "auto":
+            problem, search = super()._choose(bandwidth, problem, settings)
+        else:
+            problem, search = choose_ridge(bandwidth, problem, settings)
+        self.ridge_ = problem.ridge
+        return problem, search

@@ -8,7 +8,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from sknw._algorithms import Problem, build
-from sknw._leave_one_out import CRITERIA, Settings, error_gradient, leave_one_out
+from sknw._gradient import error_gradient
+from sknw._leave_one_out import CRITERIA, Settings, leave_one_out
 
 # A minimum of log error + _SHRINKAGE / n * sum (logs - their mean)**2 is sought, by n errors: features are alike unless
 # the data say otherwise. A feature is dropped where that raises log error by no more than _WORTH / n, what a parameter
@@ -86,7 +87,7 @@ class Descent:
         labels = (problem.y - problem.offset) / np.sqrt(np.where(problem.variances > 0, problem.variances, 1))
         products = (labels[:, :, None] * points[:, None]).reshape(len(points), -1)
         columns = np.hstack([labels, points, np.square(points), products])
-        means = self._left_out(replace(problem, y=columns)).predictions
+        means = self._left_out(replace(problem, y=columns, degree=0)).predictions
         label, point, square, product = np.split(means, np.cumsum([labels.shape[1], *2 * points.shape[1:]]), axis=1)
         covariance = product.reshape(len(means), labels.shape[1], -1) - label[:, :, None] * point[:, None]
         variance = (square - np.square(point))[:, None]

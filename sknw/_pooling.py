@@ -192,23 +192,22 @@ class _Tilt:
         self._problem = problem = algorithm.problem
         if problem.degree > 0:
             sums = algorithm.sums(queries, n_jobs=n_jobs)
-            self._terms = monomials(queries.shape[1], problem.degree)
-            # As polynomials about one centre for all queries.
-            step = problem.centre - sums.centre
-            self._coefficients = self._terms.shifted(levers(problem, sums, queries).coefficients, step)
+            self._terms, self._centre = monomials(queries.shape[1], problem.degree), sums.centre
+            self._coefficients = levers(problem, sums, queries).coefficients
 
     def multiply(self, rows, batch, unreached):
         """Multiply these rows, except those that a fallback has made."""
         if self._problem.degree > 0:
             coefficients = self._plain(self._coefficients[batch], unreached)
-            rows *= coefficients @ self._terms(self._problem.keys - self._problem.centre)
+            for row, factors, centre in zip(rows, coefficients, self._centre[batch], strict=True):
+                row *= factors @ self._terms(self._problem.keys - centre)
 
     def multiply_sparse(self, rows, unreached):
         """The same for sparse rows."""
         if self._problem.degree > 0:
             coefficients = self._plain(self._coefficients, unreached)
             query = np.repeat(np.arange(len(coefficients)), np.diff(rows.indptr))
-            z = self._problem.keys[rows.indices] - self._problem.centre
+            z = self._problem.keys[rows.indices] - self._centre[query]
             rows.data *= np.einsum("ni,in->n", coefficients[query], self._terms(z))
 
     def _plain(self, coefficients, unreached):

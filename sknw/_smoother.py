@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from sknw._algorithms import Problem, build
 from sknw._attention_matrix import AttentionMatrix
 from sknw._bandwidth import choose_bandwidth
+from sknw._gradient import query_gradient
 from sknw._leave_one_out import Settings, leave_one_out
 from sknw._pooling import attention, smooth, warn_unreached
 from sknw._progress import CallbackSupportMixin, progress, with_callbacks
@@ -18,6 +19,7 @@ from sknw._validation import (
     check_algorithm,
     check_bandwidth,
     check_fallback,
+    check_features,
     check_queries,
     check_size,
     check_training_data,
@@ -71,17 +73,23 @@ class Smoother(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstim
             bandwidth = check_bandwidth(self.bandwidth, metric, X.shape[1])
             problem = Problem(X, y.reshape(len(y), -1), sample_weight, **parameters)
             check_size(problem)
-            if isinstance(bandwidth, str):
-                settings = Settings(algorithm, fallback, self.n_jobs, self.random_state, step)
-                bandwidth, search = choose_bandwidth(bandwidth, problem, settings)
-                if search is not None:
-                    self.bandwidth_search_ = search
-            self._algorithm = build(algorithm, replace(problem, bandwidth=bandwidth))
+            settings = Settings(algorithm, fallback, self.n_jobs, self.random_state, step)
+            problem, search = self._choose(bandwidth, problem, settings)
+            if search is not None:
+                self.bandwidth_search_ = search
+            self._algorithm = build(algorithm, problem)
             self._output_shape = y.shape[1:]
             self.kernel_ = problem.kernel
-            self.bandwidth_ = bandwidth
+            self.bandwidth_ = problem.bandwidth
             self.algorithm_ = self._algorithm.name
         return self
+
+    def _choose(self, bandwidth, problem, settings):
+        """The problem with what its bandwidth is, or a rule makes it, and the report of a search."""
+        search = None
+        if isinstance(bandwidth, str):
+            bandwidth, search = choose_bandwidth(bandwidth, problem, settings)
+        return replace(problem, bandwidth=bandwidth), search
 
     def predict(self, X):
         """Predict the labels of queries.
@@ -117,6 +125,42 @@ class Smoother(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstim
             fits, n_unreached = smooth(self._algorithm, queries, fallback, self.n_jobs)
         warn_unreached(n_unreached, len(fits), problem.kernel.name, fallback)
         return fits.reshape(len(fits), *self._output_shape).astype(problem.X.dtype)
+
+    def gradient(self, X):
+        """Compute the slope of the fitted curve at each query: the derivative of `predict` by the query.
+
+        It is exact, for all kernels and degrees, in time that grows with the number of queries times that of training
+        rows. Where the kernel has a kink, at the query itself or where it ends, the part of a row just there is left
+        out; where no training row is in reach, the slope is zero.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, n_features)
+            The queries.
+
+        Returns
+        -------
+        gradient : ndarray of shape (n_queries, n_features) or (n_queries, n_features, n_outputs)
+            In units of the labels over those of the features.
+
+        Raises
+        ------
+        ValueError
+            If the metric is not the Euclidean.
+
+        Examples
+        --------
+        >>> from sknw import LocalPolynomialRegressor
+        >>> model = LocalPolynomialRegressor(bandwidth=1.0).fit([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0])
+        >>> model.gradient([[0.5]]).round(6)
+        array([[2.]])
+        """
+        check_is_fitted(self)
+        problem = self._algorithm.problem
+        check_features(problem.metric, "gradient")
+        queries = problem.scale(check_queries(self, X, problem.metric))
+        slopes = query_gradient(problem, queries, self.n_jobs)
+        return slopes.reshape(*slopes.shape[:2], *self._output_shape).astype(problem.X.dtype)
 
     def attention_weights(self, X, *, sparse=False):
         """Compute the weight of each training label in the prediction for each query.

@@ -77,6 +77,11 @@ def check_training_data(estimator, X, y, sample_weight, metric):
     return X.copy(), y.astype(np.float64), _check_sample_weight(sample_weight, len(X))
 
 
+def check_features(metric, purpose: str) -> None:
+    if metric != "euclidean":
+        raise ValueError(f"{purpose} needs features with metric='euclidean'; got metric={metric!r}.")
+
+
 def check_size(problem) -> None:
     """Refuse more features than a local parabola can be fitted in."""
     n_features = problem.X.shape[1]
@@ -194,9 +199,13 @@ def check_degree(degree) -> int:
     return int(degree)
 
 
-def check_ridge(ridge) -> float:
+def check_ridge(ridge, degree) -> float | str:
+    if isinstance(ridge, str) and ridge == "auto" and degree == 1:
+        return ridge
     if isinstance(ridge, bool) or not isinstance(ridge, numbers.Real) or not float(ridge) >= 0:
-        raise ValueError(f"ridge must be a number that is not negative; got {ridge!r}.")
+        raise ValueError(f"ridge must be a number that is not negative, or 'auto' for degree=1; got {ridge!r}.")
+    if float(ridge) > 0 and degree != 1:
+        raise ValueError(f"ridge={ridge!r} needs degree=1, whose slopes it shrinks; got degree={degree!r}.")
     return float(ridge)
 
 

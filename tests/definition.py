@@ -44,3 +44,41 @@ def weights(log_profile, queries, keys, bandwidth, sample_weight=None, excluded=
 def predict(log_profile, queries, keys, values, bandwidth, sample_weight=None, excluded=None):
     """The weighted means of the values, (n_queries,) or (n_queries, n_outputs)."""
     return weights(log_profile, queries, keys, bandwidth, sample_weight, excluded) @ np.asarray(values, np.longdouble)
+
+
+def fit_polynomials(log_profile, queries, keys, values, bandwidth, degree, sample_weight=None, excluded=None):
+    """Values at queries of polynomials fitted by weighted least squares, (n_queries,), and how well they are known.
+
+    By orthogonal columns. The second result is the least length of a column without those before it, in relation to its
+    length in all, of the terms as seen from the weighted mean, in bandwidths or extents: near zero, the fit is unknown.
+    The third is the sum of the absolute weights of the values, one where the fit is no extrapolation.
+    """
+    shares = weights(log_profile, queries, keys, bandwidth, sample_weight, excluded)
+    keys, queries = (np.asarray(a, dtype=np.longdouble)[:, np.isfinite(bandwidth)] for a in (keys, queries))
+    if not keys.shape[1]:
+        return shares @ values, np.ones(len(queries)), np.ones(len(queries))
+    unit = np.minimum(np.asarray(bandwidth, np.longdouble)[np.isfinite(bandwidth)], np.ptp(keys, axis=0))
+    known, lever = np.ones(len(queries)), np.ones(shares.shape, np.longdouble)
+    for i, (share, query) in enumerate(zip(shares, queries, strict=True)):
+        mean = share @ keys
+        there, here = _terms((keys - mean) / unit, degree), _terms((query - mean)[None] / unit, degree)[:, 0]
+        basis, at = [], []
+        for column, value in zip(there, here, strict=True):
+            value, length = value - share @ column, np.sqrt(share @ column**2)
+            column = column - share @ column
+            for _ in range(2):
+                for other, other_at in zip(basis, at, strict=True):
+                    part = share @ (column * other)
+                    column, value = column - part * other, value - part * other_at
+            left = np.sqrt(share @ column**2)
+            known[i] = min(known[i], left / max(length, np.longdouble(1e-300)), left)
+            basis.append(column / max(left, np.longdouble(1e-300)))
+            at.append(value / max(left, np.longdouble(1e-300)))
+            lever[i] += basis[-1] * at[-1]
+    return (shares * lever) @ values, known, np.abs(shares * lever).sum(axis=1).astype(float)
+
+
+def _terms(z, degree):
+    """The coordinates, and for a degree of two their products: (n_terms, n_points)."""
+    pairs = [z[:, i] * z[:, j] for i in range(z.shape[1]) for j in range(i + 1)] if degree == 2 else []
+    return [*z.T, *pairs] if len(z) > 1 else np.array([*z.T, *pairs])

@@ -7,7 +7,8 @@ from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
 from sknw import KERNELS, NadarayaWatsonRegressor
 from sknw._algorithms import Problem, build
-from sknw._leave_one_out import CRITERIA, error_gradient, leave_one_out, leave_one_out_path
+from sknw._gradient import error_gradient
+from sknw._leave_one_out import CRITERIA, leave_one_out, leave_one_out_path
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(40, 2)), RNG.normal(size=(40, 3))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sknw import NadarayaWatsonRegressor, bandwidth_path
-from sknw._leave_one_out import error_gradient
+from sknw._gradient import error_gradient
 
 DATA = Path(__file__).parent / "data"
 

@@ -90,7 +90,7 @@ class Outliers:
         lowest, _ = self._lowest(queries)
         lowest[lowest == np.inf] = 0
         weight, u = leaves.values[:, -1], np.sqrt(lowest)
-        drop = np.log(weight.sum() / weight.min() / _DROPPED)
+        drop = np.log(weight.sum() / weight.min() / (_DROPPED * self._problem.caution))
         reach = np.square(u + kernel.step(u, np.full_like(u, drop)))
 
         def weights(places):

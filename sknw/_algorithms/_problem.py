@@ -31,14 +31,14 @@ _MOST_RADIUS_SQUARE = 1e5
 # extent, is constant there; the rounding error of a mean square; and what it may be of a variance at most.
 _LEAST_VARIANCE = 1e-10
 _ROUNDING = 2.0**-51
-_MOST_BLUR = 1e-10
+_MOST_BLUR = 1e-12
 
 # Squared distances that differ by less, in relation to the least, differ by rounding: their keys are equally near.
 TIED = 1e-13
 
 
 _OF_VALUES = ("weight", "absent", "repetitions", "low", "high", "offset", "variances", "values")
-_OF_KEYS = ("keys", "_features", "_exponent", "corners", "centre", "variances_of_keys", "shared")
+_OF_KEYS = ("keys", "features", "exponent", "corners", "centre", "variances_of_keys", "shared")
 
 
 class Sums(NamedTuple):
@@ -93,7 +93,7 @@ class Problem:
     degree : int, default=0
         Of the polynomials that sums are to fit about each query.
     ridge : float, default=0.0
-        What is added to the variances of their terms, in units of the variances in all rows.
+        For a degree of one, what is added to the variances of keys in reach, in units of those of all keys.
     """
 
     X: np.ndarray
@@ -113,7 +113,7 @@ class Problem:
         """The same problem at another bandwidth. What does not depend on it is not computed again."""
         other = replace(self, bandwidth=bandwidth)
         shared = list(_OF_VALUES)
-        if self.metric == "euclidean" and (other._features == self._features).all():
+        if self.metric == "euclidean" and (other.features == self.features).all():
             # The unit of `keys` depends on whether one bandwidth is given, or several.
             shared += _OF_KEYS if other._bandwidth.ndim == self._bandwidth.ndim else []
         for name in shared:
@@ -180,6 +180,11 @@ class Problem:
         return np.multiply(values, self.weight[:, None], out=values)
 
     @property
+    def caution(self) -> float:
+        """What the share of a kernel sum that may be left out is multiplied by: keys far away may be strong levers."""
+        return 1e-5 if self.degree else 1.0
+
+    @property
     def n_columns(self) -> int:
         """How many columns sums have."""
         if self.degree == 0:
@@ -209,31 +214,31 @@ class Problem:
         return self.scale(self.X)
 
     @cached_property
-    def _features(self) -> np.ndarray:
+    def features(self) -> np.ndarray:
         """The features that matter: those with a finite bandwidth, or all if none has."""
         finite = np.isfinite(np.broadcast_to(self.bandwidth, self.X.shape[1:]))
         return finite if finite.any() else ~finite
 
     @cached_property
-    def _exponent(self) -> np.ndarray:
+    def exponent(self) -> np.ndarray:
         """Exponents of powers of two that are about the extent of the keys: one a bandwidth.
 
         Coordinates divided by a power of two keep every bit, so that a distance of exactly one bandwidth stays one.
         """
         X = self._present(self.X).T
-        largest = np.maximum(X.max(axis=1), -X.min(axis=1))[self._features]
+        largest = np.maximum(X.max(axis=1), -X.min(axis=1))[self.features]
         return np.frexp(largest if np.ndim(self._bandwidth) else largest.max())[1]
 
     @cached_property
     def _bandwidth(self) -> np.ndarray:
         """The bandwidths of the features that matter, a single one if they are equal."""
-        bandwidth = np.broadcast_to(self.bandwidth, self.X.shape[1:]).astype(float)[self._features]
+        bandwidth = np.broadcast_to(self.bandwidth, self.X.shape[1:]).astype(float)[self.features]
         return bandwidth[0] if (bandwidth == bandwidth[0]).all() else bandwidth
 
     @cached_property
     def unit(self) -> np.ndarray:
         """The bandwidth of `keys`: a number, or one for each feature that matters. Euclidean metric only."""
-        unit = np.ldexp(self._bandwidth, -self._exponent)
+        unit = np.ldexp(self._bandwidth, -self.exponent)
         return np.clip(unit, 2.0**-_FARTHEST, 2.0 ** (2 * _FARTHEST))
 
     @cached_property
@@ -258,8 +263,8 @@ class Problem:
         X = np.array(X, dtype=np.float64, order="C")
         if self.metric != "euclidean":
             return X
-        mantissa, power = np.frexp(X[:, self._features])
-        power = np.where(mantissa == 0, -_FARTHEST, power - self._exponent)
+        mantissa, power = np.frexp(X[:, self.features])
+        power = np.where(mantissa == 0, -_FARTHEST, power - self.exponent)
         power -= np.maximum(power.max(axis=1, keepdims=True) - _FARTHEST, 0)
         return np.ldexp(mantissa, power)
 

@@ -233,7 +233,7 @@ class Tree:
         logs = self._log_ratio(closest[:, None] ** 2, np.square(within) - closest[:, None] ** 2)
         least = np.exp(np.clip(logs, LOWEST_LOG, 0)) @ counted
         with np.errstate(divide="ignore"):
-            drop = np.log(leaves.weight.sum() / _PASSED_OVER / least)
+            drop = np.log(leaves.weight.sum() / (_PASSED_OVER * self.problem.caution) / least)
         return closest + self.problem.kernel.step(closest, drop), middles
 
     def _group_sums(self, neighbours, group, shells, entries):
@@ -247,7 +247,7 @@ class Tree:
         sums, single = neighbours.sums(group, neighbours.of_leaves(near), cut, entries)
         hard = sums[:, -1] < _HARD
         if not hard.all():
-            far = shells.matter(_DROPPED * sums[~hard, -1].min()) & ~near
+            far = shells.matter(_DROPPED * self.problem.caution * sums[~hard, -1].min()) & ~near
             more, more_single = neighbours.sums(group, neighbours.of_leaves(far), -1.0, entries)
             sums += more
             single += more_single

@@ -1,0 +1,193 @@
+"""Gradients: how the fits at queries change with the queries, and the leave-one-out error with the bandwidths.
+
+With the shares w_j of keys in the kernel sum of a query, its lever l, and the residuals r_j of labels from the
+polynomial that is fitted there (see `_local_fit`), a change of log K changes the fit by::
+
+    sum_j w_j (l(x_j) r_j - a) d log K_j,    a = sum_j w_j l(x_j) r_j
+
+For the weighted mean, l = 1, r_j = y_j - f, a = 0.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sknw._algorithms import Problem, Sums, map_tiles, monomials
+from sknw._kernels import LOWEST_LOG
+from sknw._leave_one_out import output_scale
+from sknw._local_fit import label_means, levers, solve
+
+# Numbers in a tile: few enough that it stays in the cache between its steps.
+_TILE_NUMBERS = 2**17
+
+
+class LocalRows:
+    """The fits at some queries, and how each key weighs in them.
+
+    Parameters
+    ----------
+    problem : Problem
+    weights : ndarray of shape (n_queries, n_keys)
+        Rows of the kernel matrix times the sample weights, in any unit.
+    queries : ndarray of shape (n_queries, n_features)
+
+    Attributes
+    ----------
+    total : ndarray of shape (n_queries, 1)
+        Of the weights.
+    fits : ndarray of shape (n_queries, n_outputs)
+        Without the offset of the labels.
+    slopes : ndarray of shape (n_queries, n_features, n_outputs)
+        Of the polynomials at the queries.
+    """
+
+    def __init__(self, problem: Problem, weights: np.ndarray, queries: np.ndarray):
+        self._weights, self._labels = weights, problem.y - problem.offset
+        self.total = weights.sum(axis=1, keepdims=True)
+        self._degree = problem.degree
+        if problem.degree == 0:
+            self.fits = weights @ self._labels / self.total
+            self.slopes = np.zeros((len(queries), queries.shape[1], self._labels.shape[1]))
+            return
+        centre = problem.centre_of(queries)
+        z = problem.keys - centre
+        values = np.column_stack([self._labels, np.ones(len(z))])
+        sums = Sums(weights @ problem.columns(values, z), np.zeros(len(z)), np.tile(centre, (len(queries), 1)))
+        again = np.flatnonzero(problem.blurred(sums.columns))
+        if len(again):
+            rows = np.divide(weights[again], problem.weight, out=np.zeros_like(weights[again]), where=~problem.absent)
+            sums.fill(again, problem.sums_of_rows(rows, np.zeros(len(again))))
+        self._expand(problem, sums, queries, centre)
+        self._terms = monomials(z.shape[1], problem.degree)(z)
+        self._excess = self._sum_excess()
+
+    def _expand(self, problem, sums, queries, centre):
+        """Levers and fitted polynomials, by coefficients of coordinates about the centre; their values and slopes."""
+        terms = monomials(queries.shape[1], problem.degree)
+        lever, label = levers(problem, sums, queries), label_means(problem, sums)
+        step = centre - sums.centre
+        self._lever = terms.shifted(lever.coefficients, step)
+        slopes = solve(problem, sums, label[:, :-1] - lever.means[:, :, None] * label[:, -1:])
+        constant = label[:, -1:] - np.einsum("mi,mik->mk", lever.means, slopes)[:, None]
+        fitted = np.concatenate([slopes, constant], axis=1)
+        self._fitted = np.stack([terms.shifted(each, step) for each in np.moveaxis(fitted, 2, 0)], axis=2)
+        # About the queries, the polynomials end with their slopes and values.
+        about = np.stack([terms.shifted(each, queries - centre) for each in np.moveaxis(self._fitted, 2, 0)], axis=2)
+        self.slopes, self.fits = about[:, terms.up_to(1)], about[:, -1]
+
+    def _sum_excess(self):
+        """The numbers a, (n_queries, n_outputs)."""
+        tilted = self._weights * (self._lever @ self._terms)
+        fitted = np.einsum("mi,mik->mk", tilted @ self._terms.T, self._fitted)
+        return (tilted @ self._labels - fitted) / self.total
+
+    def influences(self, factors: np.ndarray) -> np.ndarray:
+        """How log K of each key changes the fits of outputs times factors of shape (n_queries, n_outputs), summed.
+
+        Times the total: (n_queries, n_keys). The factors of one output, 1, and 0 for the others, give its own.
+        """
+        if self._degree == 0:
+            change = factors @ self._labels.T
+            change -= (factors * self.fits).sum(axis=1, keepdims=True)
+        else:
+            change = factors @ self._labels.T - np.einsum("mk,mik->mi", factors, self._fitted) @ self._terms
+            change *= self._lever @ self._terms
+            change -= (factors * self._excess).sum(axis=1, keepdims=True)
+        change *= self._weights
+        return change
+
+
+def query_gradient(problem: Problem, queries: np.ndarray, n_jobs: int | None = None) -> np.ndarray:
+    """The derivatives of fits by the features of queries: (n_queries, n_features, n_outputs).
+
+    For the Euclidean metric. Where K has a kink, its slope is taken to be zero. So is the derivative of a query that no
+    key has any weight for, and that by a feature without influence.
+    """
+    n_outputs = problem.y.shape[1]
+    gradient = np.zeros((len(queries), problem.X.shape[1], n_outputs))
+
+    def tile_gradient(tile):
+        rows, _ = problem.rows(queries[tile])
+        reached = np.flatnonzero((rows * problem.weight).sum(axis=1) > 0)
+        some = queries[tile][reached]
+        local = LocalRows(problem, rows[reached] * problem.weight, some)
+        change = 2 / local.total * problem.kernel.log_slope(problem.squares(some))
+        for output, factors in enumerate(np.eye(n_outputs)):
+            influences = local.influences(np.tile(factors, (len(some), 1))) * change
+            pull = influences.sum(axis=1, keepdims=True) * some - influences @ problem.keys
+            by_key = local.slopes[:, :, output] + pull / problem.unit**2
+            part = np.zeros((len(queries[tile]), problem.X.shape[1]))
+            part[np.ix_(reached, problem.features)] = np.ldexp(by_key, -problem.exponent)
+            gradient[tile, :, output] = part
+
+    map_tiles(tile_gradient, len(queries), max(1, _TILE_NUMBERS // len(problem.y)), n_jobs)
+    return gradient
+
+
+def error_gradient(problem: Problem, rows: np.ndarray, n_jobs: int | None = None) -> tuple[float, np.ndarray]:
+    """The squared leave-one-out error, and its derivatives by the logarithms of the bandwidths.
+
+    For the Euclidean metric and a kernel that is positive everywhere. With z_ijk the distance of row i from key j in
+    feature k, in bandwidths::
+
+        d log K_ij / d log h_k = -2 (d log K / dt)(t_ij) z_ijk**2,    t_ij = sum_k z_ijk**2
+
+    K. Q. Weinberger and G. Tesauro (2007), Metric learning for kernel regression, AISTATS, PMLR 2, 612-619,
+    https://proceedings.mlr.press/v2/weinberger07a.html, have it for the Gaussian.
+
+    Parameters
+    ----------
+    problem : Problem
+    rows : ndarray of shape (n_rows,)
+        The training rows whose errors count.
+    n_jobs : int, default=None
+        Threads; None is one.
+
+    Returns
+    -------
+    error : float
+        As ``CRITERIA["loo"]``.
+    gradient : ndarray of shape (n_features,)
+        For the features that matter, those with a finite bandwidth.
+    """
+    points = problem.centred(problem.keys)
+    columns = np.hstack([np.ones((len(points), 1)), points, np.square(points)])
+    labels = problem.y - problem.offset
+    share = problem.sample_weight[rows] / problem.sample_weight[rows].sum()
+
+    def tile_error(tile):
+        some = rows[tile]
+        weights, slope = _others(problem, some)
+        local = LocalRows(problem, weights, problem.keys[some])
+        errors = labels[some] - local.fits
+        scaled = errors * share[tile, None] * output_scale(problem)
+        # Each weight's part of the derivative, but for the squared distance in a feature.
+        influences = local.influences(4 * scaled / local.total)
+        influences *= slope
+        sums, first, second = np.split(influences @ columns, [1, 1 + points.shape[1]], axis=1)
+        gradient = np.square(points[some]) * sums - 2 * points[some] * first + second
+        return (scaled * errors).sum(), gradient.sum(axis=0)
+
+    tiles = map_tiles(tile_error, len(rows), max(1, _TILE_NUMBERS // len(points)), n_jobs)
+    error, gradient = (sum(parts) for parts in zip(*tiles, strict=True))
+    return float(error), gradient
+
+
+def _others(problem, rows):
+    """What each key weighs in the prediction of a row by the others, and d log K / dt there."""
+    kernel, repetitions = problem.kernel, np.maximum(problem.repetitions[rows], 1)
+    once = np.flatnonzero(repetitions == 1)
+    own = once, rows[once]
+    t = problem.hide(problem.row_squares(rows), None, np.inf)
+    t[own] = np.inf
+    lowest = t.min(axis=1, keepdims=True)
+    t -= lowest
+    t = problem.hide(t, None, 0)
+    t[own] = 0
+    logs = kernel.log_ratio(lowest, t)
+    weights = np.exp(np.maximum(logs, LOWEST_LOG, out=logs), out=logs)
+    weights *= problem.weight
+    weights[np.arange(len(rows)), rows] *= 1 - 1 / repetitions
+    if not kernel.is_product:  # whose slope is the same everywhere
+        t += lowest
+    return weights, kernel.log_slope(t)
