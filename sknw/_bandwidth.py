@@ -18,6 +18,9 @@ from sknw._leave_one_out import CRITERIA, Settings
 from sknw._metric_learning import Descent
 from sknw._trials import LADDER, Trials, as_bandwidth, draw, n_errors, search, shrinkage
 
+# Decimals of the logarithms of bandwidths that a descent finds. More would be those of its way.
+_DIGITS = 3
+
 # Iterations of a descent on all rows, after that on a sample.
 _LAST_ITERATIONS = 8
 
@@ -112,6 +115,7 @@ def _ard(problem, unit, settings):
         unit = np.where(descent.active, unit, np.inf)
         descent = Descent(problem, unit, bounds, sample[: n_errors(problem)], settings)
         logs = descent.descend(logs + np.log(shrinkage(problem, sample, len(logs))), _LAST_ITERATIONS)
+    logs = logs.round(_DIGITS)
     return descent.bandwidth(logs), _report_descent(descent, logs, varies, problem)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from sknw._algorithms import Algorithm, Problem, path_sums
+from sknw._algorithms import Algorithm, Problem, Sums, path_sums
 from sknw._local_fit import levers, local_means
 from sknw._pooling import pool
 
@@ -43,31 +45,82 @@ class Settings(NamedTuple):
     step: Callable[[], None] = lambda: None
 
 
-class LeftOut(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class LeftOut:
     """Training rows as the others see them.
 
     Parameters
     ----------
+    problem : Problem
     rows : ndarray of shape (n_rows,)
         Which training rows.
     predictions : ndarray of shape (n_rows, n_outputs)
-        Means of the labels, each made without the row itself.
+        Fits to the labels, each made without the row itself.
+    n_unreached : int
+        How many rows the fallback answered.
+    sums : Sums
+        What they are predicted from.
+    one : ndarray of shape (n_rows, n_columns)
+        What one repetition of each row adds to that.
+
+    Attributes
+    ----------
     own : ndarray of shape (n_rows,)
         The weight of a row's own label in its fit: a diagonal element of the smoother's matrix.
     others : ndarray of shape (n_rows,)
         The weight of all others, 1 - own without its rounding.
     residuals : ndarray of shape (n_rows, n_outputs)
         Labels minus the fit to all rows.
-    n_unreached : int
-        How many rows the fallback answered.
     """
 
+    problem: Problem
     rows: np.ndarray
     predictions: np.ndarray
-    own: np.ndarray
-    others: np.ndarray
-    residuals: np.ndarray
     n_unreached: int
+    sums: Sums
+    one: np.ndarray
+
+    own = property(lambda self: self._fit[0])
+    others = property(lambda self: self._fit[1])
+    residuals = property(lambda self: self._fit[2])
+
+    @property
+    def errors(self) -> np.ndarray:
+        """Labels minus predictions."""
+        return self.problem.y[self.rows] - self.predictions
+
+    @cached_property
+    def _fit(self):
+        problem, sums = self.problem, self.sums
+        without = np.asfortranarray(sums.columns) * np.exp(sums.log_scale)[:, None]
+        whole = without + self.one
+        known = whole[:, -1] > 0
+        own, others = np.zeros(len(self.rows)), np.ones(len(self.rows))
+        np.divide(self.one[:, -1], whole[:, -1], out=own, where=known)
+        np.divide(without[:, -1], whole[:, -1], out=others, where=known)
+        if problem.degree == 0:
+            return own, others, others[:, None] * self.errors
+        # A row without weight is no part of any fit.
+        whole[~known] = sums.columns[~known]
+        whole, queries = sums._replace(columns=whole), problem.keys[self.rows]
+        own *= levers(problem, whole, queries).at(queries - sums.centre)
+        residuals = problem.y[self.rows] - problem.offset - local_means(problem, whole, queries)
+        residuals[~known] = self.errors[~known]
+        others = 1 - own
+        exact = self._others_by_lever(queries)
+        same = np.flatnonzero(known & (problem.ridge == 0) & (np.abs(exact - others) < _ALIKE))
+        others[same], residuals[same] = exact[same], exact[same, None] * self.errors[same]
+        return own, others, residuals
+
+    def _others_by_lever(self, queries):
+        """The weight of all others with all its digits, if the fit without a row is of the same degree, and no ridge.
+
+        NaN where there is no other.
+        """
+        problem, sums = self.problem, self.sums
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            weight = self.one[:, -1] * np.exp(-sums.log_scale) / sums.columns[:, -1]
+            return 1 / (1 + weight * levers(problem, sums, queries).at(queries - sums.centre))
 
 
 def leave_one_out(
@@ -89,9 +142,9 @@ def leave_one_out(
     rows = np.arange(len(problem.y)) if rows is None else rows
     queries = problem.keys.take(rows, axis=0)
     sums = algorithm.sums(queries, excluded=rows, n_jobs=n_jobs)
-    sums, own = _with_repetitions(problem, rows, sums)
+    sums, one = _with_repetitions(problem, rows, sums)
     predictions, n_unreached = pool(algorithm, sums, queries, fallback, excluded=rows)
-    return _left_out(problem, rows, predictions, sums, own, n_unreached)
+    return LeftOut(problem, rows, predictions, n_unreached, sums, one)
 
 
 def leave_one_out_path(
@@ -104,10 +157,10 @@ def leave_one_out_path(
     path = []
     problems = [problem.at(problem.bandwidth / factor) for factor in shrinkage]
     for narrow, sums in zip(problems, path_sums(problems, shrinkage, rows, n_jobs), strict=True):
-        sums, own = _with_repetitions(narrow, rows, sums)
+        sums, one = _with_repetitions(narrow, rows, sums)
         fits = narrow.offset + local_means(narrow, sums, narrow.keys[rows])
         fits = np.clip(fits, narrow.low, narrow.high) if narrow.degree == 0 else fits
-        path.append(_left_out(narrow, rows, fits, sums, own, 0))
+        path.append(LeftOut(narrow, rows, fits, 0, sums, one))
     return path
 
 
@@ -116,42 +169,15 @@ def _with_repetitions(problem, rows, sums):
     repetitions = np.maximum(problem.repetitions[rows], 1)[:, None]
     # Column by column in memory: that is faster while there are few.
     values = np.asfortranarray(problem.values.take(rows, axis=0))
-    own = problem.kernel(np.zeros(1)) * values / repetitions
-    own = problem.columns(own, problem.keys.take(rows, axis=0) - sums.centre if problem.degree else own)
+    one = problem.kernel(np.zeros(1)) * values / repetitions
+    one = problem.columns(one, problem.keys.take(rows, axis=0) - sums.centre if problem.degree else one)
     # Without its scale, the sum of a row far from all others is lost: it stays where no repetition is added.
     again = np.flatnonzero(repetitions > 1)
     if len(again):
         without = sums.columns[again] * np.exp(sums.log_scale[again])[:, None]
-        sums.columns[again] = without + (repetitions[again] - 1) * own[again]
+        sums.columns[again] = without + (repetitions[again] - 1) * one[again]
         sums.log_scale[again] = 0
-    return sums, own
-
-
-def _left_out(problem, rows, predictions, sums, one, n_unreached):
-    without = np.asfortranarray(sums.columns) * np.exp(sums.log_scale)[:, None]
-    whole = without + one
-    total = whole[:, -1]
-    known = total > 0
-    own = np.divide(one[:, -1], total, out=np.zeros(len(rows)), where=known)
-    others = np.divide(without[:, -1], total, out=np.ones(len(rows)), where=known)
-    errors = problem.y[rows] - predictions
-    if problem.degree == 0:
-        return LeftOut(rows, predictions, own, others, others[:, None] * errors, n_unreached)
-    # A row without weight is no part of any fit.
-    whole[~known] = sums.columns[~known]
-    whole, queries = sums._replace(columns=whole), problem.keys[rows]
-    own *= levers(problem, whole, queries).at(queries - sums.centre)
-    residuals = problem.y[rows] - problem.offset - local_means(problem, whole, queries)
-    residuals[~known] = errors[~known]
-    others = 1 - own
-    # What the others weigh follows from the fit without the row too, with all digits, if that is of the same degree.
-    reached = sums.columns[:, -1] > 0
-    with np.errstate(over="ignore", invalid="ignore"):
-        weight = one[:, -1] * np.exp(-sums.log_scale) / np.where(reached, sums.columns[:, -1], 1)
-        exact = 1 / (1 + weight * levers(problem, sums, queries).at(queries - sums.centre))
-    same = np.flatnonzero(reached & known & (problem.ridge == 0) & (np.abs(exact - others) < _ALIKE))
-    others[same], residuals[same] = exact[same], exact[same, None] * errors[same]
-    return LeftOut(rows, predictions, own, others, residuals, n_unreached)
+    return sums, one
 
 
 def output_scale(problem: Problem) -> np.ndarray:
@@ -167,7 +193,7 @@ def _mean_square(problem: Problem, rows: np.ndarray, errors: np.ndarray) -> floa
 
 
 def _loo(problem, left_out):
-    return _mean_square(problem, left_out.rows, problem.y[left_out.rows] - left_out.predictions)
+    return _mean_square(problem, left_out.rows, left_out.errors)
 
 
 def _gcv(problem, left_out):

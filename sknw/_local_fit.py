@@ -18,8 +18,9 @@ import numpy as np
 
 from sknw._algorithms import Monomials, Problem, Sums, monomials
 
-# Eigenvalues of a correlation matrix below this are rounding: the monomials depend on each other.
-_LEAST_EIGENVALUE = 1e-8
+# Eigenvalues of a correlation matrix below this tell of monomials that depend on each other. A lower limit would let
+# rounding into the fit.
+_LEAST_EIGENVALUE = 1e-6
 
 
 class Levers(NamedTuple):
@@ -97,19 +98,36 @@ def solve(problem: Problem, sums: Sums, right: np.ndarray) -> np.ndarray:
 
 
 def _solve_scaled(covariance, penalty, least, right, truncate):
-    """The solutions, by eigenvalues of the correlations; and which are known: all, if to `truncate` is allowed."""
+    """The solutions, by the correlations; and which are known: all, if to `truncate` these is allowed."""
     diagonal = covariance.diagonal(axis1=1, axis2=2)
     varies = (diagonal >= least) & (diagonal > 0)
     scale = np.where(varies, 1 / np.sqrt(np.where(varies, diagonal + penalty, 1)), 0)
     correlation = covariance * scale[:, :, None] * scale[:, None]
     at = np.arange(correlation.shape[1])
     correlation[:, at, at] = varies
-    if len(at) == 1:
-        values, vectors = correlation[:, 0], np.ones_like(correlation)
-    else:
-        values, vectors = np.linalg.eigh(correlation)
-    counts = values > _LEAST_EIGENVALUE
-    inverse = np.divide(1, values, out=np.zeros_like(values), where=counts)
-    across = vectors.swapaxes(1, 2) @ (right * scale[:, :, None])
-    found = vectors @ (across * inverse[:, :, None]) * scale[:, :, None]
-    return found, np.full(len(found), True) if truncate else counts.all(axis=1)
+    found = np.zeros_like(right)
+    inverse, clear = _inverses(correlation)
+    found[clear] = inverse @ (right * scale[:, :, None])[clear]
+    known = clear.copy() if not truncate else np.full(len(right), True)
+    hard = np.flatnonzero(~clear & truncate)
+    if len(hard):
+        values, vectors = np.linalg.eigh(correlation[hard])
+        inverse = np.divide(1, values, out=np.zeros_like(values), where=values > _LEAST_EIGENVALUE)
+        across = vectors.swapaxes(1, 2) @ (right[hard] * scale[hard, :, None])
+        found[hard] = vectors @ (across * inverse[:, :, None])
+    found *= scale[:, :, None]
+    return found, known
+
+
+def _inverses(matrices):
+    """The inverses of those symmetric matrices that have no small eigenvalue, and which these are."""
+    if matrices.shape[1] == 1:
+        clear = matrices[:, 0, 0] > _LEAST_EIGENVALUE
+        return 1 / matrices[clear], clear
+    try:
+        inverses = np.linalg.inv(matrices)
+    except np.linalg.LinAlgError:
+        return matrices[:0], np.full(len(matrices), False)
+    # The length of an inverse is at least the inverse of the least eigenvalue.
+    clear = np.einsum("mij,mij->m", inverses, inverses) < _LEAST_EIGENVALUE**-2
+    return inverses[clear], clear

@@ -29,7 +29,8 @@ class LocalPolynomialRegressor(Smoother):
 
     degree : {0, 1, 2}, default=1
         Of the polynomial. 0 is :class:`NadarayaWatsonRegressor`; 1 works for any number of features, in time that grows
-        with its square; 2 for up to six. Where the training rows in reach do not determine all coefficients (too few
+        with its square; 2 for up to thirty, in time that grows with its fourth power, and as 1 where there are fewer
+        rows than coefficients. Where the training rows in reach do not determine all coefficients (too few
         rows, repeated ones, a feature that does not vary), the degree is reduced, down to the weighted mean.
 
     bandwidth : float, array-like of shape (n_features,) or str, default="loo"

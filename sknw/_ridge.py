@@ -33,8 +33,10 @@ def choose_ridge(
             chosen, search = choose_bandwidth(bandwidth, with_ridge, settings)
         else:
             chosen = bandwidth
-        by_rule = search is not None
-        score = search.best_score if by_rule else criterion_path(with_ridge, np.array([chosen]), "loo", settings)[0]
+        if search is None:
+            score = criterion_path(with_ridge, np.array([chosen]), "loo", settings)[0]
+        else:
+            score = search.best_score
         found.append((score, -ridge, replace(with_ridge, bandwidth=chosen), search))
     # Of equal ones, the largest.
     return min(found, key=lambda item: item[:2])[2:]

@@ -71,8 +71,7 @@ class Smoother(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstim
             metric = parameters.get("metric", "euclidean")
             X, y, sample_weight = check_training_data(self, X, y, sample_weight, metric)
             bandwidth = check_bandwidth(self.bandwidth, metric, X.shape[1])
-            problem = Problem(X, y.reshape(len(y), -1), sample_weight, **parameters)
-            check_size(problem)
+            problem = check_size(Problem(X, y.reshape(len(y), -1), sample_weight, **parameters))
             settings = Settings(algorithm, fallback, self.n_jobs, self.random_state, step)
             problem, search = self._choose(bandwidth, problem, settings)
             if search is not None:

@@ -21,6 +21,9 @@ _BASINS = 4
 # whose choice matters more.
 _EXACT, _SAMPLED = 1e-4, 1e-2
 
+# Decimals of the logarithm of a multiple. More would be those of rounding errors.
+_DIGITS = 5
+
 # Scores this close are equal: the difference is rounding.
 _EQUAL = 1e-12
 
@@ -112,7 +115,7 @@ class Trials:
     def _try_power(self, power):
         # A minimiser can do nothing with infinity.
         highest = max(score for score in self.scores.values() if np.isfinite(score))
-        return min(self.try_one(float(np.exp(power))), highest)
+        return min(self.try_one(float(np.exp(round(power, _DIGITS)))), highest)
 
     @property
     def equal(self) -> list[float]:

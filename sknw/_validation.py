@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from sknw._algorithms import ALGORITHMS
+from sknw._algorithms import ALGORITHMS, Problem, monomials
 from sknw._bandwidth import RULES
 from sknw._kernels import KERNELS, Kernel
 from sknw._leave_one_out import CRITERIA
@@ -40,7 +40,7 @@ _METRICS = (
     "yule",
 )
 
-_MOST_FEATURES_OF_PARABOLA = 6
+_MOST_FEATURES_OF_PARABOLA = 30
 
 # Left out, cdist estimates these from queries and keys together: a prediction would depend on its neighbours in X.
 _REQUIRED_PARAMS = {"mahalanobis": "VI", "seuclidean": "V"}
@@ -82,14 +82,16 @@ def check_features(metric, purpose: str) -> None:
         raise ValueError(f"{purpose} needs features with metric='euclidean'; got metric={metric!r}.")
 
 
-def check_size(problem) -> None:
-    """Refuse more features than a local parabola can be fitted in."""
+def check_size(problem: Problem) -> Problem:
+    """The problem, of a lower degree if there are fewer rows than coefficients; refuse parabolas in many features."""
     n_features = problem.X.shape[1]
     if problem.degree == 2 and n_features > _MOST_FEATURES_OF_PARABOLA:
         raise ValueError(
             f"degree=2 needs at most {_MOST_FEATURES_OF_PARABOLA} features, for the number of sums grows with the "
             f"fourth power of theirs; got {n_features}. Take degree=1, or fewer features."
         )
+    few = problem.degree == 2 and np.count_nonzero(~problem.absent) < len(monomials(n_features, 2))
+    return replace(problem, degree=1) if few else problem
 
 
 def check_queries(estimator, X, metric):

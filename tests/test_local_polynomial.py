@@ -243,5 +243,5 @@ def test_errors(parameters, message):
 
 
 def test_too_many_features_for_a_parabola():
-    with pytest.raises(ValueError, match="degree=2 needs at most 6 features"):
-        LocalPolynomialRegressor(degree=2).fit(RNG.normal(size=(20, 7)), RNG.normal(size=20))
+    with pytest.raises(ValueError, match="degree=2 needs at most 30 features"):
+        LocalPolynomialRegressor(degree=2).fit(RNG.normal(size=(20, 31)), RNG.normal(size=20))

@@ -56,8 +56,7 @@ def path_sums(
             path[k].columns[tile], path[k].centre[tile] = weights @ columns.T, centre
             again = np.flatnonzero(problems[k].blurred(path[k].columns[tile]))
             if len(again):
-                some = np.where(weights[again] > _TINY, weights[again], 0)
-                exact = problems[k].sums_of_rows(some, path[k].log_scale[tile][again])
+                exact = problems[k].sums_of_rows(weights[again], path[k].log_scale[tile][again])
                 path[k].fill(np.arange(len(rows))[tile][again], exact)
 
     map_tiles(tile_sums, len(rows), max(1, _TILE_NUMBERS // len(problem.y)), n_jobs)

@@ -33,6 +33,9 @@ _LEAST_VARIANCE = 1e-10
 _ROUNDING = 2.0**-51
 _MOST_BLUR = 1e-12
 
+# Weights below this, in relation to the largest of their row, are nothing to a polynomial.
+_LEAST_WEIGHT = 1e-24
+
 # Squared distances that differ by less, in relation to the least, differ by rounding: their keys are equally near.
 TIED = 1e-13
 
@@ -380,9 +383,11 @@ class Problem:
         if self.degree == 0:
             return Sums(rows @ self.values, log_scale, np.zeros((len(rows), 0)))
         sums, centre = np.zeros((len(rows), self.n_columns)), np.zeros((len(rows), self.keys.shape[1]))
+        rows = np.where(rows > _LEAST_WEIGHT * rows.max(axis=1, keepdims=True), rows, 0)
         total = rows @ self.weight
         reached = np.flatnonzero(total > 0)
-        for batch in batches(len(reached), row_batch(len(self.y) * self.n_columns)):
+        pairs = np.count_nonzero(rows) // max(len(reached), 1) + 1
+        for batch in batches(len(reached), row_batch(pairs * self.n_columns)):
             some = reached[batch]
             centre[some] = (rows[some] * self.weight / total[some, None]) @ self.keys
             sums[some] = self.sums_about(centre[some], rows[some], self.keys, self.values)
