@@ -5,8 +5,9 @@ from sklearn.utils import Bunch
 
 from sknw._bandwidth import criterion_path
 from sknw._leave_one_out import Settings
+from sknw._local_polynomial import LocalPolynomialRegressor
 from sknw._nadaraya_watson import NadarayaWatsonRegressor
-from sknw._validation import check_algorithm, check_bandwidths, check_criterion
+from sknw._validation import check_algorithm, check_bandwidths, check_criterion, check_degree, check_features
 
 
 def bandwidth_path(
@@ -15,6 +16,7 @@ def bandwidth_path(
     bandwidths,
     *,
     kernel="gaussian",
+    degree=0,
     criterion="loo",
     sample_weight=None,
     metric="euclidean",
@@ -23,7 +25,7 @@ def bandwidth_path(
     fallback="nearest",
     n_jobs=None,
 ):
-    """Score bandwidths of Nadaraya-Watson regression by a criterion, exactly, without refitting.
+    """Score bandwidths of local polynomial regression by a criterion, exactly, without refitting.
 
     The scores by "loo" are the mean squared errors of ``GridSearchCV`` with ``cv=LeaveOneOut()``. For a kernel that is
     positive everywhere, all bandwidths share one pass over the distances; with one feature, each takes n log n.
@@ -41,6 +43,10 @@ def bandwidth_path(
 
     kernel : str, Kernel or callable, default="gaussian"
         As in :class:`NadarayaWatsonRegressor`, and so are the parameters below.
+
+    degree : {0, 1, 2}, default=0
+        Of the polynomial: 0 for the weighted mean of :class:`NadarayaWatsonRegressor`, 1 and 2 as in
+        :class:`LocalPolynomialRegressor`.
 
     criterion : {"loo", "gcv", "aicc"}, default="loo"
         The mean squared leave-one-out error, generalised cross-validation, or the corrected Akaike information
@@ -85,10 +91,13 @@ def bandwidth_path(
     (array([0.793, 0.718, 0.694, 0.947]), 0.4)
     """
     algorithm, criterion = check_algorithm(algorithm), check_criterion(criterion)
-    model = NadarayaWatsonRegressor(
-        kernel, 1.0, metric=metric, metric_params=metric_params, algorithm="brute", fallback=fallback, n_jobs=n_jobs
-    ).fit(X, y, sample_weight)
-    problem = model._algorithm.problem
+    common = {"algorithm": "brute", "fallback": fallback, "n_jobs": n_jobs}
+    if check_degree(degree) == 0:
+        model = NadarayaWatsonRegressor(kernel, 1.0, metric=metric, metric_params=metric_params, **common)
+    else:
+        check_features(metric, f"degree={degree!r}")
+        model = LocalPolynomialRegressor(kernel, degree, 1.0, **common)
+    problem = model.fit(X, y, sample_weight)._algorithm.problem
     bandwidths = check_bandwidths(bandwidths, metric, model.n_features_in_)
     scores = criterion_path(problem, bandwidths, criterion, Settings(algorithm, fallback, n_jobs))
     lowest = np.flatnonzero(scores == scores.min())

@@ -88,6 +88,9 @@ def test_too_few_different_rows_lower_the_degree(degree):
     np.testing.assert_allclose(fit([[1.0]] * 4, [1.0, 2.0, 3.0, 4.0]).predict([[1.5]]), 2.5)
     assert fit([[3.0, 4.0]], [5.0]).predict([[3.0, 4.5]]) == 5
     np.testing.assert_allclose(fit([[0.0], [1.0]], [1.0, 3.0], 2.0).predict([[0.25]]), 1.5)
+    # One query in reach of two rows only, beside another in reach of many.
+    both = fit(X[:, :1], Y).predict([[X[:, 0].max() + 0.9], [0.0]])
+    np.testing.assert_allclose(both[1], fit(X[:, :1], Y).predict([[0.0]])[0], atol=1e-9)
     # Two columns that are one.
     doubled = fit(np.c_[X[:, 0], X[:, 0]], Y, np.sqrt(2)).predict(np.c_[Q[:, 0], Q[:, 0]])
     assert np.isfinite(doubled).all()

@@ -386,7 +386,7 @@ class Problem:
         rows = np.where(rows > _LEAST_WEIGHT * rows.max(axis=1, keepdims=True), rows, 0)
         total = rows @ self.weight
         reached = np.flatnonzero(total > 0)
-        pairs = np.count_nonzero(rows) // max(len(reached), 1) + 1
+        pairs = int(np.count_nonzero(rows)) // max(len(reached), 1) + 1
         for batch in batches(len(reached), row_batch(pairs * self.n_columns)):
             some = reached[batch]
             centre[some] = (rows[some] * self.weight / total[some, None]) @ self.keys
