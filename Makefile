@@ -36,7 +36,7 @@ format: .venv/lint  ## Mend the style
 
 bench: .venv/bench  ## Compare speed and memory with other ways to compute the same
 	$(BIN)/python benchmarks/bench.py $(BENCH)
-	$(if $(BENCH),,$(BIN)/python benchmarks/searches.py)
+	$(if $(BENCH),,$(BIN)/python benchmarks/tasks.py)
 
 clean:  ## Remove everything that these commands made
 	rm -rf .venv .venv-oldest build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

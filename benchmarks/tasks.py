@@ -1,7 +1,8 @@
-"""Compare searches for a bandwidth with other ways to find one. `make bench` runs it.
+"""Compare searches for a bandwidth, local lines and standard errors with other ways to get them. `make bench` runs it.
 
 Every contender runs in a process of its own, by one thread, after a warm-up on 300 rows. A time is the least of three
-runs, and that of one run where it takes over five seconds. The error is the leave-one-out error of what was chosen.
+runs, and that of one run where it takes over five seconds. The error is the leave-one-out error of a bandwidth that was
+chosen.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from bench import Result, ratio, run, spoken
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.model_selection import GridSearchCV
 
-from sknw import NadarayaWatsonRegressor
+from sknw import LocalPolynomialRegressor, NadarayaWatsonRegressor
 
 # In spreads of the features, which are one.
 BANDWIDTHS = np.geomspace(0.05, 5, 20)
@@ -70,8 +71,24 @@ def cross_validation(X, y):
     return KernelReg(y, X, "c" * X.shape[1], reg_type="lc", bw="cv_ls").bw
 
 
+def of_degree(degree, bandwidth, kernel="gaussian", **options):
+    """Fit, and predict as many queries as there are rows."""
+
+    def predict(X, y):
+        LocalPolynomialRegressor(kernel, degree, bandwidth).fit(X, y).predict(X + 1e-3, **options)
+
+    return predict
+
+
+def local_line(X, y):
+    """The same by statsmodels, with its local lines."""
+    from statsmodels.nonparametric.kernel_regression import KernelReg
+
+    KernelReg(y, X, "c" * X.shape[1], reg_type="ll", bw=[0.1] * X.shape[1]).fit(X + 1e-3)
+
+
 @dataclass(frozen=True)
-class Search:
+class Task:
     """Rows and features of a problem, and who solves it: ours first."""
 
     name: str
@@ -90,20 +107,26 @@ LOO = {"sknw": by_rule("loo")}
 ARD = {"sknw": by_rule("ard")}
 FOLDS = in_grid(NadarayaWatsonRegressor(algorithm="brute"))
 
-SEARCHES = (
-    Search("1-loo-1e4", 10_000, 1, LOO),
-    Search("1-loo-1e5", 100_000, 1, LOO),
-    Search("5-loo-5e3", 5_000, 5, LOO | {"sknw in GridSearchCV": FOLDS}),
-    Search("5-folds-5e3", 5_000, 5, {"sknw in GridSearchCV": FOLDS, "NumPy in GridSearchCV": in_grid(Textbook())}),
-    Search(
+TASKS = (
+    Task("1-loo-1e4", 10_000, 1, LOO),
+    Task("1-loo-1e5", 100_000, 1, LOO),
+    Task("5-loo-5e3", 5_000, 5, LOO | {"sknw in GridSearchCV": FOLDS}),
+    Task("5-folds-5e3", 5_000, 5, {"sknw in GridSearchCV": FOLDS, "NumPy in GridSearchCV": in_grid(Textbook())}),
+    Task(
         "1-thirty-1e5",
         100_000,
         1,
         {"sknw, leave-one-out": thirty(lambda X: None), "sknw, predict": thirty(lambda X: X + 1e-3)},
     ),
-    Search("2-ard-500", 500, 2, ARD | {"statsmodels cv_ls": cross_validation}),
-    Search("5-ard-1e3", 1_000, 5, ARD),
-    Search("5-ard-5e3", 5_000, 5, ARD),
+    Task("2-ard-500", 500, 2, ARD | {"statsmodels cv_ls": cross_validation}),
+    Task("5-ard-1e3", 1_000, 5, ARD),
+    Task("5-ard-5e3", 5_000, 5, ARD),
+    *(
+        Task(f"1-{short}-line-1e6", 1_000_000, 1, {"mean": of_degree(0, 0.02, name), "line": of_degree(1, 0.02, name)})
+        for short, name in (("gauss", "gaussian"), ("epan", "epanechnikov"), ("tricube", "tricube"))
+    ),
+    Task("8-gauss-line-2e4", 20_000, 8, {"mean": of_degree(0, np.sqrt(2)), "line": of_degree(1, np.sqrt(2))}),
+    Task("1-gauss-line-1e3", 1_000, 1, {"line": of_degree(1, 0.1), "statsmodels ll": local_line}),
 )
 
 
@@ -112,8 +135,8 @@ def measure(number, name, pipe):
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1), os.dup2(silence, 2)
     warnings.simplefilter("ignore")
-    search = SEARCHES[number]
-    find, (X, y) = search.contenders[name], search.data()
+    task = TASKS[number]
+    find, (X, y) = task.contenders[name], task.data()
     try:
         find(X[:300], y[:300])
         pipe.send(None)
@@ -132,30 +155,30 @@ def measure(number, name, pipe):
         pipe.send(f"not run: {type(failure).__name__}: {str(failure).splitlines()[0] if str(failure) else ''}")
 
 
-def row(search, name, result, ours):
+def row(task, name, result, ours):
     """One line of the table."""
     if isinstance(result, str):
-        return f"| {search} | {name} | {result.replace('|', '/')} | | |"
+        return f"| {task} | {name} | {result.replace('|', '/')} | | |"
     faster = result.sign + ratio(result.seconds / ours.seconds) if isinstance(ours, Result) else ""
-    return f"| {search} | {name} | {result.sign}{spoken(result.seconds)} | {faster} | {result.error} |"
+    return f"| {task} | {name} | {result.sign}{spoken(result.seconds)} | {faster} | {result.error} |"
 
 
 def main():
     """Print one Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = ", ".join(search.name for search in SEARCHES)
-    parser.add_argument("search", nargs="*", default=["*"], help=f"names, or patterns; all by default: {names}")
+    names = ", ".join(task.name for task in TASKS)
+    parser.add_argument("task", nargs="*", default=["*"], help=f"names, or patterns; all by default: {names}")
     parser.add_argument("--limit", type=float, default=120, help="seconds that a contender may take")
     arguments = parser.parse_args()
-    print("| search | contender | time (least) | the first is faster by | leave-one-out error |")
+    print("| task | contender | time (least) | the first is faster by | leave-one-out error |")
     print("|---|---|---|---|---|")
-    for number, search in enumerate(SEARCHES):
+    for number, task in enumerate(TASKS):
         ours = None
-        if any(fnmatch(search.name, pattern) for pattern in arguments.search):
-            for name in search.contenders:
+        if any(fnmatch(task.name, pattern) for pattern in arguments.task):
+            for name in task.contenders:
                 result = run(measure, (number, name), arguments.limit, Result(arguments.limit, ">"))
                 ours = ours or result
-                print(row(search.name, name, result, ours), flush=True)
+                print(row(task.name, name, result, ours), flush=True)
 
 
 if __name__ == "__main__":
