@@ -97,6 +97,22 @@ class Kernel:
         return self.profile(t if self.squared else np.sqrt(t, out=t))
 
     @property
+    def square(self) -> Kernel:
+        """The kernel K * K."""
+        return Kernel(
+            f"{self.name} squared",
+            _Squared(self.profile),
+            squared=self.squared,
+            log_ratio=None if self.log_ratio is None else _Doubled(self.log_ratio),
+            support=self.support,
+            polynomial=None
+            if self.polynomial is None
+            else tuple(np.convolve(self.polynomial, self.polynomial).tolist()),
+            rate=2 * self.rate,
+            positive_definite=self.positive_definite,
+        )
+
+    @property
     def is_product(self) -> bool:
         """Whether K(|(a, b)|) = K(a) K(b), as for the Gaussian alone: log K is then a multiple of u * u."""
         if self.log_ratio is None:
@@ -137,6 +153,26 @@ class Kernel:
             fallen = self.log_ratio(u * u, step * (2 * u + step)) <= -drop
             low, high = np.where(fallen, low, middle), np.where(fallen, middle, high)
         return np.where(high < _FAR, np.exp2(high), np.inf)
+
+
+@dataclass(frozen=True)
+class _Squared:
+    """The square of a profile. Unlike a closure it can be pickled, and is equal to another of the same profile."""
+
+    profile: Profile
+
+    def __call__(self, u):
+        return np.square(self.profile(u))
+
+
+@dataclass(frozen=True)
+class _Doubled:
+    """Twice a log_ratio, which is that of the square."""
+
+    log_ratio: Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+    def __call__(self, t0, dt):
+        return 2 * self.log_ratio(t0, dt)
 
 
 def _square(u) -> np.ndarray:

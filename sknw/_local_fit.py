@@ -81,6 +81,52 @@ def label_means(problem: Problem, sums: Sums) -> np.ndarray:
     return (sums.columns[:, : n_terms * n_outputs] / sums.columns[:, -1:]).reshape(-1, n_terms, n_outputs)
 
 
+class LocalRows(NamedTuple):
+    """Keys in the local fits of queries.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_queries, n_keys)
+        What the labels weigh in the fit at the query.
+    residuals : ndarray of shape (n_queries, n_keys, n_outputs)
+        Labels minus the polynomial that was fitted about the query, at the key.
+    leverages : ndarray of shape (n_queries, n_keys)
+        By how much that polynomial moves, at a key, with the key's own label.
+    """
+
+    weights: np.ndarray
+    residuals: np.ndarray
+    leverages: np.ndarray
+
+    def without(self, fits: np.ndarray, repetitions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The fits to all rows but one repetition of each, (n_queries, n_keys, n_outputs), and 1 - its leverage.
+
+        By the formula for least squares without a row: the coefficients change by the solution for the row's terms,
+        times its residual, divided by 1 - leverage. Of no use where that is about zero.
+        """
+        left = 1 - self.leverages / repetitions
+        share = np.divide(self.weights / repetitions, left, out=np.zeros_like(left), where=left > 0)
+        return fits[:, None] - share[:, :, None] * self.residuals, left
+
+
+def local_rows(problem: Problem, sums: Sums, queries: np.ndarray, shares: np.ndarray) -> LocalRows:
+    """The keys in the fits of queries, from their sums and the shares, (n_queries, n_keys), of keys in these."""
+    labels = problem.y - problem.offset
+    if problem.degree == 0:
+        return LocalRows(shares, labels - local_means(problem, sums, queries)[:, None], shares)
+    slopes, means, terms = levers(problem, sums, queries)
+    z = problem.keys - sums.centre[:, None]
+    deviations = terms(z.reshape(-1, z.shape[2]))[:-1].reshape(-1, *shares.shape).swapaxes(0, 1) - means[:, :, None]
+    inverse = solve(problem, sums, np.tile(np.eye(means.shape[1]), (len(means), 1, 1)))
+    label = label_means(problem, sums)
+    gradient = inverse @ (label[:, :-1] - means[:, :, None] * label[:, -1:])
+    return LocalRows(
+        shares * (1 + np.einsum("mi,min->mn", slopes, deviations)),
+        labels - label[:, None, -1] - deviations.swapaxes(1, 2) @ gradient,
+        shares * (1 + np.einsum("min,min->mn", deviations, inverse @ deviations)),
+    )
+
+
 def solve(problem: Problem, sums: Sums, right: np.ndarray) -> np.ndarray:
     """(C + ridge)**-1 times right-hand sides of shape (n_queries, n_monomials, n), rank-safe."""
     solution = np.zeros_like(right)

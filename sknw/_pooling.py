@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array, vstack
 
-from sknw._algorithms import Algorithm, Sums, batches, map_tiles, monomials, row_batch
+from sknw._algorithms import Algorithm, Problem, Sums, batches, map_tiles, monomials, row_batch
 from sknw._local_fit import levers, local_means
 
 # Weights that sum to less than the smallest normal float have lost their digits, and are as good as none.
-_NOTHING = np.finfo(np.float64).tiny
+NOTHING = np.finfo(np.float64).tiny
 
 
 # Sums that are held at a time.
@@ -97,8 +97,8 @@ def pool(
         How many queries the fallback answered.
     """
     problem = algorithm.problem
-    unreached = np.flatnonzero(sums.columns[:, -1] < _NOTHING)
-    reached = np.flatnonzero(sums.columns[:, -1] >= _NOTHING) if len(unreached) else slice(None)
+    unreached = np.flatnonzero(sums.columns[:, -1] < NOTHING)
+    reached = np.flatnonzero(sums.columns[:, -1] >= NOTHING) if len(unreached) else slice(None)
     fits = np.empty((len(queries), problem.y.shape[1]))
     fits[reached] = local_means(problem, sums.part(reached), queries[reached])
     if len(unreached):
@@ -143,12 +143,7 @@ def attention(
     tilt = _Tilt(algorithm, queries, n_jobs)
 
     def batch_weights(batch):
-        rows, _ = problem.rows(queries[batch])
-        rows *= problem.weight
-        unreached = np.flatnonzero(rows.sum(axis=1) < _NOTHING)
-        if len(unreached):
-            rows[unreached] = FALLBACKS[fallback].rows(problem, queries[batch][unreached]) * problem.weight
-        rows /= rows.sum(axis=1, keepdims=True)
+        rows, unreached = shares(problem, queries[batch], fallback)
         tilt.multiply(rows, batch, unreached)
         if sparse:
             return csr_array(rows.astype(dtype)), len(unreached)
@@ -159,12 +154,23 @@ def attention(
     return csr_array(vstack(blocks)) if sparse else dense, sum(unreached)
 
 
+def shares(problem: Problem, queries: np.ndarray, fallback: str) -> tuple[np.ndarray, np.ndarray]:
+    """The shares of keys in the kernel sums, (n_queries, n_keys), and which queries the fallback answered."""
+    rows, _ = problem.rows(queries)
+    rows *= problem.weight
+    unreached = np.flatnonzero(rows.sum(axis=1) < NOTHING)
+    if len(unreached):
+        rows[unreached] = FALLBACKS[fallback].rows(problem, queries[unreached]) * problem.weight
+    rows /= rows.sum(axis=1, keepdims=True)
+    return rows, unreached
+
+
 def _sparse_attention(algorithm, queries, fallback, n_jobs):
     """As `attention`, by an algorithm that makes sparse rows itself."""
     problem = algorithm.problem
     rows, _ = algorithm.rows(queries, n_jobs)
     rows.data *= problem.weight[rows.indices]
-    unreached = np.flatnonzero(rows.sum(axis=1) < _NOTHING)
+    unreached = np.flatnonzero(rows.sum(axis=1) < NOTHING)
     if len(unreached):
         stand_ins = [
             csr_array(FALLBACKS[fallback].rows(problem, queries[unreached[batch]]) * problem.weight)

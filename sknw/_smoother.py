@@ -14,6 +14,8 @@ from sknw._gradient import query_gradient
 from sknw._leave_one_out import Settings, leave_one_out
 from sknw._pooling import attention, smooth, warn_unreached
 from sknw._progress import CallbackSupportMixin, progress, with_callbacks
+from sknw._uncertainty import Uncertainty
+from sknw._uncertainty_mixin import UncertaintyMixin
 from sknw._validation import (
     all_or_nothing,
     check_algorithm,
@@ -26,7 +28,7 @@ from sknw._validation import (
 )
 
 
-class Smoother(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
+class Smoother(UncertaintyMixin, CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """A regressor whose predictions are sums of the labels, with weights that fall with their distance.
 
     An estimator has the parameters `bandwidth`, `algorithm`, `fallback`, `random_state` and `n_jobs`, and those that
@@ -77,6 +79,7 @@ class Smoother(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstim
             if search is not None:
                 self.bandwidth_search_ = search
             self._algorithm = build(algorithm, problem)
+            self._uncertainty = Uncertainty(self._algorithm, fallback, self.n_jobs)
             self._output_shape = y.shape[1:]
             self.kernel_ = problem.kernel
             self.bandwidth_ = problem.bandwidth
@@ -90,8 +93,22 @@ class Smoother(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstim
             bandwidth, search = choose_bandwidth(bandwidth, problem, settings)
         return replace(problem, bandwidth=bandwidth), search
 
-    def predict(self, X):
-        """Predict the labels of queries.
+    def predict(self, X, return_std=False):
+        r"""Predict the labels of queries.
+
+        With `return_std`, the standard errors of the fits as well. A fit is a sum of labels with the weights
+        :math:`a_j(q)` that `attention_weights` gives, so that
+
+        .. math::
+
+            \operatorname{std} f(q) = \sqrt{\textstyle\sum_j a_j(q)^2 \, e_j^2}
+
+        with the leave-one-out errors :math:`e_j` in place of the unknown standard deviations of the labels: the
+        "HC3" estimate of J. G. MacKinnon and H. White (1985), Some heteroskedasticity-consistent covariance matrix
+        estimators with improved finite sample properties, Journal of Econometrics 29 (3), 305-325,
+        :doi:`10.1016/0304-4076(85)90158-7`. It tells how far f(q) strays from its own expected value, which is a
+        smoothed version of the truth, and nothing of the bias: a band of 1.96 standard errors covers the truth less
+        often than 95 times in 100. For new labels, take `predict_interval`.
 
         Parameters
         ----------
@@ -99,10 +116,18 @@ class Smoother(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstim
             The queries. None stands for the training rows, each predicted without itself, as in
             :class:`~sklearn.neighbors.KNeighborsRegressor`.
 
+        return_std : bool, default=False
+            Whether to return standard errors too. For X=None, they are those of the fit to all rows.
+
         Returns
         -------
         y : ndarray of shape (n_queries,) or (n_queries, n_outputs)
             In the dtype of the training rows.
+
+        std : ndarray of shape (n_queries,) or (n_queries, n_outputs)
+            The standard errors, in the unit of y. NaN where no training row is in reach, for nothing is known there.
+            Far from the data, a kernel that is positive everywhere gives the error of the nearest row:
+            `extrapolates` tells. Only with `return_std`.
 
         Warns
         -----
@@ -112,7 +137,17 @@ class Smoother(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstim
         Raises
         ------
         ValueError
-            If X has other features than the training rows, or if the fallback is "raise" and needed.
+            If X has other features than the training rows, or if the fallback is "raise" and needed. For X=None and
+            for standard errors, if there is only one training row.
+
+        Examples
+        --------
+        >>> from sknw import NadarayaWatsonRegressor
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 2.0, 1.0, 3.0]
+        >>> model = NadarayaWatsonRegressor(bandwidth=1.0).fit(X, y)
+        >>> fit, std = model.predict([[1.5]], return_std=True)
+        >>> fit.round(2), std.round(2)
+        (array([1.5]), array([0.73]))
         """
         check_is_fitted(self)
         fallback, problem = check_fallback(self.fallback), self._algorithm.problem
@@ -123,7 +158,10 @@ class Smoother(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstim
             queries = problem.scale(check_queries(self, X, problem.metric))
             fits, n_unreached = smooth(self._algorithm, queries, fallback, self.n_jobs)
         warn_unreached(n_unreached, len(fits), problem.kernel.name, fallback)
-        return fits.reshape(len(fits), *self._output_shape).astype(problem.X.dtype)
+        if not return_std:
+            return self._shaped(fits)
+        std = self._uncertainty.standard_errors(problem.keys if X is None else queries)
+        return self._shaped(fits), self._shaped(std)
 
     def gradient(self, X):
         """Compute the slope of the fitted curve at each query: the derivative of `predict` by the query.

@@ -211,6 +211,35 @@ def check_ridge(ridge, degree) -> float | str:
     return float(ridge)
 
 
+def check_coverage(coverage) -> float:
+    return _check_share(coverage, "coverage")
+
+
+def check_share(share) -> float:
+    return _check_share(share, "share")
+
+
+def _check_share(value, name):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < float(value) < 1:
+        raise ValueError(f"{name} must be a number between 0 and 1, without these; got {value!r}.")
+    return float(value)
+
+
+def check_quantiles(quantiles) -> np.ndarray:
+    """Levels, (n_quantiles,), from 0 to 1."""
+    values = np.asarray(quantiles)
+    if (
+        values.ndim != 1
+        or len(values) == 0
+        or values.dtype.kind not in "iuf"
+        or not ((values >= 0) & (values <= 1)).all()
+    ):
+        raise ValueError(
+            f"quantiles must be numbers from 0 to 1, at least one, of shape (n_quantiles,); got {quantiles!r}."
+        )
+    return values.astype(np.float64)
+
+
 def check_criterion(criterion) -> str:
     return check_name(criterion, CRITERIA, "criterion")
 

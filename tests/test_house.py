@@ -19,6 +19,8 @@ FLOORS = [
     ["_bandwidth_path"],
     ["_local_polynomial", "_nadaraya_watson"],
     ["_smoother"],
+    ["_uncertainty_mixin"],
+    ["_uncertainty"],
     ["_attention_matrix", "_progress", "_validation"],
     ["_ridge"],
     ["_bandwidth"],
@@ -26,7 +28,7 @@ FLOORS = [
     ["_gradient"],
     ["_leave_one_out"],
     ["_pooling"],
-    ["_local_fit"],
+    ["_local_fit", "_nearest"],
     ["_algorithms"],
     ["_kernels"],
 ]

@@ -123,6 +123,13 @@ class Problem:
             other.__dict__[name] = getattr(self, name)
         return other
 
+    def over_same_keys(self, **changes) -> Problem:
+        """A problem with other values, another kernel or degree, whose keys and queries are in the unit of this one."""
+        other = replace(self, **changes)
+        for name in ("keys", "_features", "_exponent") if self.metric == "euclidean" else ("keys",):
+            other.__dict__[name] = getattr(self, name)
+        return other
+
     def part(self, rows: np.ndarray) -> Problem:
         """The problem of these training rows alone."""
         X = self.X[np.ix_(rows, rows)] if self.metric == "precomputed" else self.X[rows]
