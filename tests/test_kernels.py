@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 from definition import LOG_PROFILES
+from kernels import Decay
 from scipy.spatial.distance import cdist
 
 from sknw import KERNELS, Kernel
@@ -158,3 +159,30 @@ def test_a_kernel_of_ones_own_states_its_facts():
     kernel = Kernel("cone", lambda u: np.maximum(2 - u, 0), support=2.0)
     np.testing.assert_allclose(kernel([0, 1, 3]), [2, 1, 0])
     np.testing.assert_allclose(kernel.log_profile([0, 1, 3]), [np.log(2), 0, -np.inf])
+
+
+@pytest.mark.parametrize(
+    "kernel", [*map(KERNELS.get, NAMES), Kernel("decay", Decay(2.0))], ids=lambda kernel: kernel.name
+)
+def test_the_square_is_a_kernel(kernel):
+    square = kernel.square
+    np.testing.assert_allclose(square(U), kernel(U) ** 2, rtol=1e-14)
+    np.testing.assert_allclose(square.log_profile(U), 2 * kernel.log_profile(U), rtol=1e-13, atol=1e-15)
+    assert (square.squared, square.support) == (kernel.squared, kernel.support)
+    assert (square.log_ratio is None) == (kernel.log_ratio is None)
+    assert square.is_product == kernel.is_product
+    if kernel.log_ratio is not None:
+        far = kernel.log_ratio(FAR**2, FAR**2)
+        np.testing.assert_array_equal(square.log_ratio(FAR**2, FAR**2), 2 * far)
+    if kernel.polynomial is not None:
+        u = U[kernel.support >= U]
+        polynomial = np.polynomial.Polynomial(square.polynomial)(u) * np.exp(-square.rate * u)
+        np.testing.assert_allclose(polynomial, square(u), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("kernel", [KERNELS["gaussian"], KERNELS["tricube"], Kernel("decay", Decay(2.0))])
+def test_squares_of_one_kernel_are_equal_and_travel(kernel):
+    assert kernel.square == kernel.square
+    assert hash(kernel.square) == hash(kernel.square)
+    assert kernel.square != KERNELS["cauchy"].square
+    assert pickle.loads(pickle.dumps(kernel.square)) == kernel.square

@@ -8,6 +8,9 @@ import pytest
 
 from sknw import LocalPolynomialRegressor, NadarayaWatsonRegressor, bandwidth_path
 from sknw._gradient import error_gradient
+from sknw._local_fit import local_rows
+from sknw._pooling import shares
+from sknw._uncertainty import SquaredWeights, standard_errors
 
 DATA = Path(__file__).parent / "data"
 
@@ -88,6 +91,49 @@ def test_r_locfit(case):
     np.testing.assert_allclose(left_out[clear], model.predict(None)[clear], rtol=0, atol=1e-9)
     np.testing.assert_allclose(model.attention_weights_.trace(), case["df1"], rtol=digits)
     np.testing.assert_allclose(np.square(weights).sum(), case["df2"], rtol=digits)
+
+
+@pytest.mark.parametrize(
+    "case",
+    cases("locfit_cars", lambda case: case["kernel"] in LOCFIT),
+    ids=lambda case: f"{case['kernel']} {case['degree']} {case['h']}",
+)
+def test_r_locfit_standard_errors(case):
+    # Those of labels whose standard deviation is one: the lengths of the rows of weights.
+    bandwidth = case["h"] / (2.5 if case["kernel"] == "gauss" else 1)
+    model = LocalPolynomialRegressor(LOCFIT[case["kernel"]], case["degree"], bandwidth).fit(SPEED, DIST)
+    algorithm, tolerance = model._algorithm, 1e-6 if case["degree"] == 2 else 1e-11
+    queries = algorithm.problem.scale(column(case["x"]))
+    np.testing.assert_allclose(model.predict(column(case["x"])), case["pred"], rtol=tolerance)
+    got = standard_errors(algorithm, [SquaredWeights.of(algorithm, np.ones(len(DIST)))], queries)[:, 0]
+    np.testing.assert_allclose(got, case["se"], rtol=tolerance)
+
+
+def residual_variances(problem, rows, vce):
+    """The variances of labels that nprobust takes, from residuals of the fit about the query."""
+    reached, n_terms = rows.weights[0] != 0, problem.degree + 1
+    factor = {
+        "hc0": 1,
+        "hc1": reached.sum() / (reached.sum() - n_terms),
+        "hc2": 1 / (1 - rows.leverages[0]),
+        "hc3": 1 / (1 - rows.leverages[0]) ** 2,
+    }
+    return rows.residuals[0, :, 0] ** 2 * factor[vce]
+
+
+@pytest.mark.parametrize(
+    "case", cases("nprobust_cars_hc"), ids=lambda case: f"{case['kernel']} {case['degree']} {case['vce']}"
+)
+def test_nprobust(case):
+    kernel = {"uniform": "boxcar"}.get(case["kernel"], case["kernel"])
+    model = LocalPolynomialRegressor(kernel, case["degree"], case["bandwidth"]).fit(SPEED, DIST)
+    algorithm, problem = model._algorithm, model._algorithm.problem
+    np.testing.assert_allclose(model.predict(column(case["X_query"])), case["estimate"], rtol=1e-9)
+    for query, want in zip(problem.scale(column(case["X_query"])), case["se"], strict=True):
+        at = query[None]
+        rows = local_rows(problem, algorithm.sums(at), at, shares(problem, at, "raise")[0])
+        squared = SquaredWeights.of(algorithm, np.sqrt(residual_variances(problem, rows, case["vce"])))
+        np.testing.assert_allclose(standard_errors(algorithm, [squared], at)[0, 0], want, rtol=1e-9)
 
 
 @pytest.mark.parametrize("case", cases("sm_regression"), ids=lambda case: f"{case['data']} degree {case['poly.index']}")
