@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from matplotlib.colors import to_rgb
 from sklearn.datasets import make_regression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -36,6 +37,7 @@ def _close_figures():
         lambda **kw: KernelDisplay.from_kernels([KERNELS["gaussian"], np.abs], **kw),
         lambda **kw: KernelDisplay.from_estimator(MODEL, **kw),
         lambda **kw: RegressionDisplay.from_estimator(MODEL, X, Y, **kw),
+        lambda **kw: RegressionDisplay.from_estimator(MODEL, X, Y, return_std=True, coverage=0.9, **kw),
         lambda **kw: AttentionDisplay.from_estimator(MODEL, X, **kw),
         lambda **kw: BandwidthDisplay.from_estimator(MODEL, **kw),
     ],
@@ -77,6 +79,28 @@ def test_regression(make, name):
     assert display.line_.get_color() == "red"
     assert display.ax_.get_xlabel() == name
     assert RegressionDisplay.from_estimator(model, rows, Y).truth_line_ is None
+
+
+def test_regression_with_what_is_uncertain():
+    display = RegressionDisplay.from_estimator(MODEL, X, Y, return_std=True, coverage=0.8, n_points=50)
+    queries = display.grid[:, None]
+    fit, std = MODEL.predict(queries, return_std=True)
+    low, high = fit - 1.96 * std, fit + 1.96 * std
+    box = display.band_.get_paths()[0].get_extents()
+    np.testing.assert_allclose([box.y0, box.y1], [low.min(), high.max()])
+    np.testing.assert_array_equal(display.interval, MODEL.predict_interval(queries, 0.8))
+    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert labels == ["data", "fit", "fit ± 1.96 standard errors", "80% interval"]
+    colour = display.line_.get_color()
+    assert (
+        to_rgb(display.band_.get_facecolor()[0]) == to_rgb(display.interval_band_.get_facecolor()[0]) == to_rgb(colour)
+    )
+    again = display.plot(n_std=1, band_kwargs={"color": "red"}, interval_kwargs={"hatch": "/"})
+    assert to_rgb(again.band_.get_facecolor()[0]) == to_rgb("red")
+    assert again.interval_band_.get_hatch() == "/"
+    plain = RegressionDisplay.from_estimator(MODEL, X, Y)
+    assert plain.band_ is None
+    assert plain.interval_band_ is None
 
 
 def test_regression_draws_one_feature_and_one_output():
