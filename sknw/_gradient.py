@@ -21,7 +21,7 @@ from sknw._local_fit import label_means, levers, solve
 _TILE_NUMBERS = 2**17
 
 
-class LocalRows:
+class Fits:
     """The fits at some queries, and how each key weighs in them.
 
     Parameters
@@ -110,7 +110,7 @@ def query_gradient(problem: Problem, queries: np.ndarray, n_jobs: int | None = N
         rows, _ = problem.rows(queries[tile])
         reached = np.flatnonzero((rows * problem.weight).sum(axis=1) > 0)
         some = queries[tile][reached]
-        local = LocalRows(problem, rows[reached] * problem.weight, some)
+        local = Fits(problem, rows[reached] * problem.weight, some)
         change = 2 / local.total * problem.kernel.log_slope(problem.squares(some))
         for output, factors in enumerate(np.eye(n_outputs)):
             influences = local.influences(np.tile(factors, (len(some), 1))) * change
@@ -158,7 +158,7 @@ def error_gradient(problem: Problem, rows: np.ndarray, n_jobs: int | None = None
     def tile_error(tile):
         some = rows[tile]
         weights, slope = _others(problem, some)
-        local = LocalRows(problem, weights, problem.keys[some])
+        local = Fits(problem, weights, problem.keys[some])
         errors = labels[some] - local.fits
         scaled = errors * share[tile, None] * output_scale(problem)
         # Each weight's part of the derivative, but for the squared distance in a feature.

@@ -51,7 +51,7 @@ class Uncertainty:
     @cached_property
     def errors(self) -> np.ndarray:
         """Labels minus their leave-one-out predictions: (n_keys, n_outputs)."""
-        return self._algorithm.problem.y - leave_one_out(self._algorithm, self._fallback, self._n_jobs).predictions
+        return leave_one_out(self._algorithm, self._fallback, self._n_jobs).errors
 
     @cached_property
     def _largest(self) -> np.ndarray:
