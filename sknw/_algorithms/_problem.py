@@ -126,7 +126,7 @@ class Problem:
     def over_same_keys(self, **changes) -> Problem:
         """A problem with other values, another kernel or degree, whose keys and queries are in the unit of this one."""
         other = replace(self, **changes)
-        for name in ("keys", "_features", "_exponent") if self.metric == "euclidean" else ("keys",):
+        for name in ("keys", "features", "exponent") if self.metric == "euclidean" else ("keys",):
             other.__dict__[name] = getattr(self, name)
         return other
 
