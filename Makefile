@@ -8,7 +8,7 @@ OLDEST := .venv-oldest/bin
 PYTEST := SCIPY_ARRAY_API=1 MPLBACKEND=Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest fuzz lint format bench clean
+.PHONY: help demo test test-oldest fuzz lint format bench coverage clean
 
 help:  ## Show these lines
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ format: .venv/lint  ## Mend the style
 bench: .venv/bench  ## Compare speed and memory with other ways to compute the same
 	$(BIN)/python benchmarks/bench.py $(BENCH)
 	$(if $(BENCH),,$(BIN)/python benchmarks/tasks.py)
+
+coverage: .venv/demo  ## Simulate how often intervals and bands cover what they should
+	$(BIN)/python benchmarks/coverage.py
 
 clean:  ## Remove everything that these commands made
 	rm -rf .venv .venv-oldest build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
