@@ -56,8 +56,8 @@ class Cells:
         n_features = _n_features(problem)
         if n_features not in _METHODS:
             return f"it needs one or two features with a finite bandwidth, and there are {n_features}."
-        if problem.degree > 0:
-            return "it needs degree=0."
+        if problem.degree > 0 and n_features > 1:
+            return f"it needs one feature with a finite bandwidth for degree={problem.degree}, and there are {n_features}."
         if _method_for(problem) is None:
             kinds = ", or ".join(method.needs for method in _METHODS[n_features])
             return f"it needs a kernel that {kinds}, and {problem.kernel.name!r} is not one."
@@ -69,7 +69,7 @@ class Cells:
         return _method_for(problem).cost(problem)
 
     def sums(self, queries: np.ndarray, excluded: np.ndarray | None = None, n_jobs: int | None = None) -> Sums:
-        """Kernel sums, for a degree above zero about the queries."""
+        """Kernel sums, for a degree above zero about a centre of each query's own."""
         points = self._keys.points(queries)
         order = self._keys.order(points)
         sums = Sums.empty(self.problem, len(points))
@@ -78,8 +78,7 @@ class Cells:
         def tile_sums(tile):
             some = order[tile]
             own = None if places is None else places[some]
-            columns, log_scale = self._method.sums(points.take(some, axis=0), own)
-            sums.fill(some, Sums(columns, log_scale, sums.centre[some]))
+            sums.fill(some, self._method.sums(points.take(some, axis=0), own))
 
         map_tiles(tile_sums, len(points), _TILE, n_jobs)
         return sums

@@ -44,6 +44,10 @@ class Clusters:
         self.cell, self._before = cell[begin], np.append(begin, len(cell))
         # What the keys of each cell weigh; behind all, a cell without keys.
         self.mass = np.append(np.add.reduceat(line.values[:, -1], begin), 0)
+        # What z is seen from: the weighted mean of the keys of each cell.
+        self.origin = np.zeros(len(self.mass))
+        if line.powers.degree:
+            self.origin = self._means()
 
     @classmethod
     def of(cls, problem: Problem, line: Line, width: float) -> Clusters:
@@ -58,6 +62,12 @@ class Clusters:
         position = points / self.width
         cell = np.floor(position)
         return cell, 2 * (position - cell) - 1
+
+    def _means(self):
+        keys, weight, begin = self._line.keys, self._line.values[:, -1], self._before[:-1]
+        first = keys[begin]
+        deviations = np.add.reduceat(weight * (keys - np.repeat(first, np.diff(self._before))), begin)
+        return np.append(first + deviations / self.mass[:-1], first[0])
 
     def in_reach(self, cells: np.ndarray, reach: int) -> np.ndarray:
         """How many keys are in cells that these reach."""
@@ -79,9 +89,10 @@ class Clusters:
     def moments(self) -> np.ndarray:
         """Sums of values times Chebyshev polynomials over the keys of each cell: (n_columns, n_cells + 1, TERMS).
 
-        The last cell has no keys.
+        For a degree above zero, of values times powers of the places of keys from the origins of their cells. The last
+        cell has no keys.
         """
-        moments = np.zeros((self._line.values.shape[1], len(self.cell) + 1, TERMS))
+        moments = np.zeros((self._line.powers.n_columns, len(self.cell) + 1, TERMS))
         if self._halves is None:
             self._sum(moments)
         else:
@@ -93,15 +104,24 @@ class Clusters:
         whole = np.floor(halves.cell / 2)
         begin = np.flatnonzero(np.diff(whole, prepend=np.nan) != 0)
         right = (halves.cell != 2 * whole)[:, None]
-        for column, parts in zip(moments, halves.moments[:, :-1], strict=True):
-            seen = np.where(right, parts @ _FROM_RIGHT, parts @ _FROM_LEFT)
-            np.add.reduceat(seen, begin, axis=0, out=column[:-1])
+        seen = [np.where(right, parts @ _FROM_RIGHT, parts @ _FROM_LEFT) for parts in halves.moments[:, :-1]]
+        if self._line.powers.degree:
+            origin = np.repeat(self.origin[:-1], np.diff(np.append(begin, len(whole))))
+            seen = self._line.powers.shift(np.array(seen), (halves.origin[:-1] - origin)[:, None])
+        for column, parts in zip(moments, seen, strict=True):
+            np.add.reduceat(parts, begin, axis=0, out=column[:-1])
 
     def _sum(self, moments):
-        _, place = self.locate(self._line.keys)
+        powers, keys = self._line.powers, self._line.keys
+        _, place = self.locate(keys)
         for block in batches(len(place), _BLOCK):
             factors = polynomials(place[block])
             first, last = np.searchsorted(self._before, [block.start, block.stop - 1], "right") - 1
             begin = np.maximum(self._before[first : last + 1] - block.start, 0)
-            for column, value in enumerate(self._line.values[block].T):
-                moments[column, first : last + 1] += np.add.reduceat(factors * value, begin, axis=1).T
+            products = self._line.values[block].T
+            if powers.degree:
+                size = np.diff(np.append(begin, block.stop - block.start))
+                z = keys[block] - np.repeat(self.origin[first : last + 1], size)
+                products = powers.products(self._line.values[block], z)
+            for column, product in zip(moments, products, strict=True):
+                column[first : last + 1] += np.add.reduceat(factors * product, begin, axis=1).T

@@ -8,7 +8,8 @@ from functools import cached_property
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from sknw._algorithms._problem import TIED, Problem
+from sknw._algorithms._powers import Powers
+from sknw._algorithms._problem import TIED, Problem, Sums
 from sknw._algorithms._tiles import batches
 from sknw._kernels import LOWEST_LOG
 
@@ -20,6 +21,9 @@ _PAIRS = 2**14
 
 # What the keys beyond a window of a kernel that is positive everywhere may weigh, in relation to those in it.
 _TOLERANCE = 1e-13
+
+# By what factor less for each degree: the keys that a slope is known from may weigh so little.
+_LEAST_SHARE = 1e-10
 
 
 class Line:
@@ -33,6 +37,7 @@ class Line:
 
     def __init__(self, problem: Problem):
         self._kernel = problem.kernel
+        self.powers = Powers(problem)
         present = np.flatnonzero(~problem.absent)
         self._order = present[np.argsort(problem.keys[present, 0])]
         # Where each key of the problem is in this order; -1 for one that is not there.
@@ -130,7 +135,7 @@ class Line:
 
     def window_sums(
         self, unit: float, points: np.ndarray, low: np.ndarray, high: np.ndarray, own: np.ndarray | None
-    ) -> np.ndarray:
+    ) -> Sums:
         """Sums over the keys [low, high) of each query, for a kernel that ends."""
 
         def weights(some, keys):
@@ -138,7 +143,7 @@ class Line:
 
         return self._sum_windows(low, high, own, weights)
 
-    def exact_sums(self, unit: float, points: np.ndarray, own: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    def exact_sums(self, unit: float, points: np.ndarray, own: np.ndarray | None) -> Sums:
         """Sums over all keys that count, for a kernel that is positive everywhere, in units of the largest weight."""
         log_ratio = self._kernel.log_ratio
         assert log_ratio is not None
@@ -149,7 +154,8 @@ class Line:
         near = np.where(alone, points, keys[place])
         u = np.abs(points - near) / unit
         share = self.values[np.where(alone, 0, place), -1] / self.weight
-        reach = unit * (u + self._kernel.step(u, -np.log(_TOLERANCE * share)))
+        dropped = _TOLERANCE * _LEAST_SHARE**self.powers.degree * share
+        reach = unit * (u + self._kernel.step(u, -np.log(dropped)))
         low = np.searchsorted(self.keys, points - reach, "left")
         high = np.where(alone, low, np.searchsorted(self.keys, points + reach, "right"))
         t0 = u * u
@@ -163,7 +169,8 @@ class Line:
             # The excluded key may be nearer than all that count.
             return np.exp(np.clip(logs, LOWEST_LOG, 0, out=logs), out=logs)
 
-        return self._sum_windows(low, high, own, weights), log_ratio(np.zeros_like(t0), t0)
+        sums = self._sum_windows(low, high, own, weights)
+        return sums._replace(log_scale=log_ratio(np.zeros_like(t0), t0))
 
     def _windows(self, width):
         """Views of the keys, and of each column of their values, in windows of so many keys."""
@@ -175,10 +182,9 @@ class Line:
         """Sums of weights(some queries, keys) * values over the keys [low, high) of each query.
 
         Windows are widened to a power of two keys, so that many of one width are summed together; what is beyond
-        [low, high) weighs nothing.
+        [low, high) weighs nothing. For a degree above zero they are about the weighted means of the keys.
         """
-        n_keys, n_columns = self.values.shape
-        sums = np.zeros((n_columns, len(low))).T
+        n_keys, sums = len(self.keys), self.powers.empty(len(low))
         power = np.where(high > low, np.frexp(high - low - 1)[1], -1)
         for width in 2 ** np.unique(power[power >= 0]):
             wide = min(width, n_keys)
@@ -192,6 +198,26 @@ class Line:
                 weight[(number < (low[some] - start)[:, None]) | (number >= (high[some] - start)[:, None])] = 0
                 if own is not None:
                     weight[number == (own[some] - start)[:, None]] = 0
-                for column, values in enumerate(columns):
-                    sums[some, column] = np.einsum("ij,ij->i", weight, values[start])
+                sums.fill(some, self._sum_weighted(weight, keys, columns, start))
         return sums
+
+    def _sum_weighted(self, weight, keys, columns, start):
+        """Sums of weight * values over the windows that begin at these keys. Overwrites the weight."""
+        part, powers = self.powers.empty(len(start)), self.powers
+        if powers.degree:
+            z = keys[start]
+            part.centre[:, 0] = _weighted_means(z, weight * columns[-1][start])
+            z -= part.centre
+        for power in range(powers.highest + 1):
+            if power:
+                weight *= z
+            some = columns if power <= powers.degree else columns[-1:]
+            powers.put(part.columns.T, power, [np.einsum("ij,ij->i", weight, values[start]) for values in some])
+        return part
+
+
+def _weighted_means(numbers, weight):
+    """The weighted mean of each row; its first number where nothing weighs."""
+    total = weight.sum(axis=1)
+    sums = np.einsum("ij,ij->i", weight, numbers)
+    return np.divide(sums, total, out=numbers[:, 0].copy(), where=total >= np.finfo(float).tiny)

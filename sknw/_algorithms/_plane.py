@@ -14,7 +14,7 @@ import numpy as np
 from scipy.linalg import toeplitz
 from scipy.spatial import KDTree
 
-from sknw._algorithms._problem import Problem
+from sknw._algorithms._problem import Problem, Sums
 from sknw._algorithms._series import TERMS, Series, fallen, polynomials, widest
 from sknw._kernels import LOWEST_LOG
 
@@ -34,7 +34,7 @@ class Plane:
     Parameters
     ----------
     problem : Problem
-        With two features that matter.
+        With two features that matter, and of degree zero.
     """
 
     needs = "is a product over features, if there are two, and reaches across few cells"
@@ -140,7 +140,7 @@ class Plane:
 
     # ---- sums
 
-    def sums(self, points: np.ndarray, own: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    def sums(self, points: np.ndarray, own: np.ndarray | None) -> Sums:
         """Kernel sums for queries in the order of cells; own is a key that does not count."""
         problem = self._problem
         cell, place = self._locate(points)
@@ -163,7 +163,7 @@ class Plane:
         log_scale = np.zeros(len(points))
         for i in np.flatnonzero(exact | ~(bound <= _TOLERANCE * sums[:, -1])):
             sums[i], log_scale[i] = self._exact_sums(points[i : i + 1], None if own is None else own[i : i + 1])
-        return sums, log_scale
+        return Sums(sums, log_scale, np.zeros((len(points), 0)))
 
     def _exact_sums(self, point, own):
         """Sums for one query over the keys in its reach, in units of the largest weight."""

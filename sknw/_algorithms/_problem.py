@@ -419,16 +419,20 @@ class Problem:
         least = _LEAST_VARIANCE * np.square(np.minimum(self.unit, self.extent))
         return np.maximum(least, np.finfo(float).tiny)
 
-    def blurred(self, sums: np.ndarray) -> np.ndarray:
-        """Which sums, about a centre far from the keys in reach, have lost digits of how these vary: (n_queries,)."""
+    def blurred(self, sums: np.ndarray, errors: np.ndarray | float = 0.0) -> np.ndarray:
+        """Which sums, about a centre far from the keys in reach, have lost digits of how these vary: (n_queries,).
+
+        errors : ndarray of shape (n_queries,), what mean squares may be wrong by beyond their rounding, default=0.0
+        """
         if self.degree == 0:
             return np.zeros(len(sums), dtype=bool)
         means, products = self.moments(sums, 1)
         squares = products.diagonal(axis1=1, axis2=2)
-        variances, error = squares - np.square(means), _ROUNDING * squares
+        variances = squares - np.square(means)
+        error = np.maximum(_ROUNDING * squares, np.reshape(errors, (-1, 1)))
         # The variance of a square is to a mean fourth power about as the square of this.
         share = np.divide(variances, squares, out=np.ones_like(squares), where=squares > 0)
-        lost = _ROUNDING > _MOST_BLUR * np.maximum(share, 0) ** self.degree
+        lost = error > _MOST_BLUR * np.maximum(share, 0) ** self.degree * squares
         return (lost & (variances + error > self.least_variances)).any(axis=1)
 
     def moments(self, sums: np.ndarray, degree: int) -> tuple[np.ndarray, np.ndarray]:

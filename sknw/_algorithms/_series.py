@@ -34,6 +34,7 @@ class Series:
 
     def __init__(self, kernel: Kernel, width: float, reach: int):
         self.reach = reach
+        self._kernel, self._width = kernel, width
         # What a key weighs at most that is further away.
         self.beyond = float(kernel(reach * width))
         grid = polynomials(_GRID)
@@ -54,6 +55,21 @@ class Series:
     def errors(self) -> np.ndarray:
         """Their errors."""
         return self.error[np.abs(np.arange(-self.reach, self.reach + 1))]
+
+    @cached_property
+    def weights(self) -> np.ndarray:
+        """The largest weights of keys at these distances."""
+        return self.largest[np.abs(np.arange(-self.reach, self.reach + 1))]
+
+    def moment_beyond(self, power: int, extent: float) -> float:
+        """What a key further away weighs at most, times a power of its place from a key in reach.
+
+        Places and the extent of all keys are in units of the argument of the kernel.
+        """
+        first = self.reach * self._width
+        distance = first * 2.0 ** np.arange(max(1, np.ceil(np.log2(extent / first))))
+        # A key that is one distance from the query is at most two from one in reach; the next is twice as large.
+        return float((self._kernel(distance) * (4 * distance) ** power).max())
 
     def matrix(self, distance):
         matrix = self._matrix[abs(distance)]
