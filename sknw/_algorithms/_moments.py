@@ -76,12 +76,14 @@ class Moments:
         # The first key of each cell, and its origin.
         self._begin = np.flatnonzero(np.diff(self._cell, prepend=-1))
         last = np.append(self._begin[1:], len(keys)) - 1
-        self._middle = keys[self._begin] / 2 + keys[last] / 2
-        self._radius = keys[last] / 2 - keys[self._begin] / 2
+        self._origin = self._origins(last)
+        # How far from it its keys are at most, in bandwidths.
+        self._radius = np.maximum(keys[last] - self._origin, self._origin - keys[self._begin]) / self._unit
         self._polynomial = np.array(problem.kernel.polynomial, dtype=float)
         self._expansion = self._expand()
-        # The error of a weight that a bound on all terms of its expansion gives.
-        self._roundoff = 2.0**-53 * np.polynomial.Polynomial(np.abs(self._polynomial))(2.0)
+        # The error of a weight that a bound on all terms of its expansion gives, from the largest of |a| + |r|.
+        self._bound = np.polynomial.Polynomial(2.0**-53 * np.abs(self._polynomial))
+        self._largest_error = self._bound(2.0)
         self._prefix = line.running_sums(len(self._polynomial) + line.powers.highest, self._offsets)
         _ = line.prefix  # what the nearest keys are summed from
 
@@ -94,9 +96,17 @@ class Moments:
     def cost(problem: Problem) -> float:
         return 2e-4 + 2e-7 * len(problem.y) * len(problem.kernel.polynomial or ())
 
+    def _origins(self, last):
+        """What the keys of each cell are seen from: its middle, or their weighted mean, to which z is to be near."""
+        keys, weight, begin = self._line.keys, self._line.values[:, -1], self._begin
+        middle = keys[begin] / 2 + keys[last] / 2
+        if self._problem.degree == 0:
+            return middle
+        return middle + np.add.reduceat(weight * (keys - middle[self._cell]), begin) / np.add.reduceat(weight, begin)
+
     def _offsets(self, block):
         """The distances of keys from the origins of their cells."""
-        return (self._line.keys[block] - self._middle[self._cell[block]]) / self._length
+        return (self._line.keys[block] - self._origin[self._cell[block]]) / self._length
 
     def _expand(self):
         """For keys on the left and right of a query the matrix from powers of a to factors of moments."""
@@ -168,22 +178,22 @@ class Moments:
         centre = np.zeros(len(points))
         if powers.degree:
             centre = sums.centre[:, 0] = self._origin_of_most(sides)
-        # What keys in reach weigh, and at most if multiplied by the highest power of z.
-        weight, moment = np.zeros((2, len(points)))
+        # Bounds on the rounding errors of the weights, and of the weights times the highest power of z.
+        error, moment_error = np.zeros((2, len(points)))
         for side, expansion in zip(sides, self._expansion, strict=True):
-            self._add_side(sums.columns.T, weight, moment, points, side, expansion, centre)
-        inaccurate = self._roundoff * weight > _TOLERANCE * sums.columns[:, -1]
+            self._add_side(sums.columns.T, error, moment_error, points, side, expansion, centre)
+        inaccurate = error > _TOLERANCE * sums.columns[:, -1]
         powers.scale(sums.columns.T, self._length)
-        bound = self._roundoff * moment * self._length**powers.highest
-        return sums, powers.add_blurred(inaccurate, self._problem, sums, bound)
+        moment_error *= self._length**powers.highest
+        return sums, powers.add_blurred(inaccurate, self._problem, sums, moment_error)
 
     def _origin_of_most(self, sides):
         """The origin of the cell with the most keys on one side of each query."""
         cells, starts, stops = map(np.array, zip(*(piece for side in sides for piece in side.pieces), strict=True))
         most = (stops - starts).argmax(axis=0)
-        return self._middle[np.take_along_axis(cells, most[None], axis=0)[0]]
+        return self._origin[np.take_along_axis(cells, most[None], axis=0)[0]]
 
-    def _add_side(self, rows, weight, moment, points, side, expansion, centre):
+    def _add_side(self, rows, error, moment_error, points, side, expansion, centre):
         """Add the keys on one side of each query to rows of sums."""
         powers, size = self._line.powers, len(self._polynomial)
         begin = self._prefix.take(side.start, axis=0)
@@ -191,17 +201,20 @@ class Moments:
             end = self._prefix.take(stop, axis=0)
             parts = np.subtract(end, begin, out=begin)
             moments = parts[:, 0] + parts[:, 1]
-            a = np.where(stop > start, points - self._middle.take(cell), 0) / self._unit
+            a = np.where(stop > start, points - self._origin.take(cell), 0) / self._unit
             factors = _powers_of(a, size).T @ expansion
             part = np.empty_like(rows)
             for power, columns in powers.multiplied(self._line.values):
                 some = moments[:, columns, power : power + size]
                 powers.put(part, power, np.einsum("mj,mcj->mc", factors, some).T)
-            weight += moments[:, -1, 0]
-            if powers.degree:
-                step = (self._middle.take(cell) - centre) / self._length
+            if powers.degree == 0:
+                error += self._largest_error * moments[:, -1, 0]
+            else:
+                step = (self._origin.take(cell) - centre) / self._length
                 powers.shift(part, step)
-                moment += moments[:, -1, 0] * (self._radius.take(cell) / self._length + np.abs(step)) ** powers.highest
+                largest = self._bound(np.abs(a) + self._radius.take(cell))
+                error += largest * moments[:, -1, 0]
+                moment_error += largest * _moments_elsewhere(moments[:, -1], step, powers.highest)
             rows += part
             begin = end
 
@@ -212,3 +225,8 @@ def _powers_of(numbers, n):
     for power in range(1, n):
         np.multiply(powers[power - 1], numbers, out=powers[power])
     return powers
+
+
+def _moments_elsewhere(moments, step, power):
+    """A bound on moments with an even power of z + step, from those with powers of z."""
+    return 2 ** (power - 1) * (moments[:, power] + moments[:, 0] * step**power)
