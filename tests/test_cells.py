@@ -7,7 +7,7 @@ from definition import LOG_PROFILES, predict
 from problems import make_problem, mean_of
 
 from sknw import KERNELS, Kernel
-from sknw._algorithms import ALGORITHMS, _series, build
+from sknw._algorithms import ALGORITHMS, _line, _series, build, monomials
 from sknw._pooling import pool
 
 SERVED = [name for name in LOG_PROFILES if name != "cosine"]
@@ -85,6 +85,97 @@ def test_two_features_in_too_many_cells_are_left_to_others():
     X = np.random.default_rng(0).normal(size=(300, 2))
     assert "reaches across few cells" in ALGORITHMS["cells"].refuses(make_problem(X, "gaussian", 1e-3))
     assert "product over features" in ALGORITHMS["cells"].refuses(make_problem(X, "logistic", 1.0))
+
+
+def well_conditioned(problem, sums, queries):
+    """Which fits are of the full degree, and little changed by rounding: their terms vary, and each in its own way."""
+    terms = monomials(1, problem.degree)
+    means, products = problem.moments(sums.columns, problem.degree)
+    squares = products.diagonal(axis1=1, axis2=2)
+    variances = squares - means**2
+    least = 1e-8 * terms.of(np.minimum(problem.unit, problem.extent))[:-1] ** 2
+    some = np.flatnonzero(((variances > 1e-4 * squares) & (variances > least)).all(axis=1))
+    deviations = np.sqrt(variances[some])
+    covariances = products[some] - means[some, :, None] * means[some, None]
+    correlations = covariances / deviations[:, :, None] / deviations[:, None]
+    away = np.abs(terms(queries[some] - sums.centre[some])[:-1].T - means[some]) / deviations
+    return some[(np.linalg.eigvalsh(correlations)[:, 0] > 1e-5) & (away.max(axis=1) < 1e3)]
+
+
+POLYNOMIAL_CASES = {
+    "uniform": lambda rng: rng.uniform(size=1200),
+    "lognormal": lambda rng: rng.lognormal(sigma=2, size=1200),
+    "ties": lambda rng: rng.integers(0, 40, 1200).astype(float),
+    "offset": lambda rng: 1e8 + rng.normal(size=1200),
+    "tails": lambda rng: np.concatenate([rng.normal(size=1190), 9 * rng.normal(size=10)]),
+}
+
+
+@pytest.mark.parametrize("degree", [1, 2])
+@pytest.mark.parametrize("case", POLYNOMIAL_CASES)
+@pytest.mark.parametrize("kernel", [name for name in SERVED if name not in ("biweight", "sigmoid")])
+def test_local_polynomials_are_those_of_brute(kernel, case, degree):
+    rng = np.random.default_rng(0)
+    X = POLYNOMIAL_CASES[case](rng)[:, None]
+    deviation, own = X.std(), np.arange(0, len(X), 16)
+    y, weight = rng.normal(size=(len(X), 2)), rng.integers(0, 3, len(X)) * rng.uniform(0.5, 1, len(X))
+    far = [X.min() - 20 * deviation, X.max() + 4 * deviation, X.max() + 1e3 * deviation]
+    Q = np.concatenate([X[own] + 0.01 * deviation, np.array(far)[:, None]])
+    problem, n_compared = make_problem(X, kernel, y=y, sample_weight=weight, degree=degree), 0
+    for multiple in (1e-3, 0.05, 0.4, 0.8, 30.0):
+        problem = problem.at(multiple * deviation)
+        if ALGORITHMS["cells"].refuses(problem):
+            continue
+        cells, brute = build("cells", problem), build("brute", problem)
+        for at, excluded in ((problem.scale(Q), None), (problem.keys[own], own)):
+            got, _ = pool(cells, cells.sums(at, excluded), at, "nearest", excluded)
+            sums = brute.sums(at, excluded)
+            want, _ = pool(brute, sums, at, "nearest", excluded)
+            some = well_conditioned(problem, sums, at)
+            np.testing.assert_allclose(got[some], want[some], rtol=1e-9, atol=1e-9 * np.ptp(y))
+            n_compared += len(some)
+    assert n_compared > 2.4 * len(own)
+
+
+@pytest.mark.parametrize("degree", [1, 2])
+@pytest.mark.parametrize("bandwidth", [0.01, 0.2, 30.0])
+@pytest.mark.parametrize("kernel", ["epanechnikov", "tricube", "exponential", "gaussian", "logistic"])
+def test_local_polynomials_keep_the_promise_and_need_no_sums_key_by_key(monkeypatch, kernel, bandwidth, degree):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (20_000, 1))
+    problem = make_problem(X, kernel, bandwidth, y=rng.normal(size=(20_000, 2)), degree=degree)
+    fitted = build("cells", problem)
+    monkeypatch.setattr(_line.Line, "_sum_windows", None)
+    own = np.arange(0, len(X), 1000)
+    sums = fitted.sums(problem.keys[own], own)
+    rows, log_scale = problem.rows(problem.keys[own], own)
+    for i, row in enumerate(rows):
+        columns = problem.columns(problem.values, problem.keys - sums.centre[i])
+        scale = row @ np.abs(columns)
+        got = sums.columns[i] * np.exp(sums.log_scale[i] - log_scale[i])
+        np.testing.assert_allclose(got / scale, (row @ columns) / scale, rtol=0, atol=1e-12)
+
+
+def test_local_polynomials_of_one_feature_beside_others_without_a_bandwidth():
+    X = np.random.default_rng(0).normal(size=(300, 2))
+    assert ALGORITHMS["cells"].refuses(make_problem(X, "gaussian", [np.inf, 1.0], degree=2)) is None
+    refusal = ALGORITHMS["cells"].refuses(make_problem(X, "gaussian", 1.0, degree=2))
+    assert refusal == "it needs one feature with a finite bandwidth for degree=2, and there are 2."
+
+
+@pytest.mark.parametrize("unit", [1e-60, 1e60])
+@pytest.mark.parametrize("kernel", ["constant", "exponential", "matern32", "gaussian", "tricube"])
+def test_local_polynomials_at_bandwidths_of_any_size(kernel, unit):
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.uniform(size=400), unit * rng.uniform(size=400)])[:, None]
+    problem = make_problem(X, kernel, unit, y=rng.normal(size=800), degree=2)
+    cells, brute = build("cells", problem), build("brute", problem)
+    at = problem.keys[::20]
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        sums = cells.sums(at)
+    some = well_conditioned(problem, brute.sums(at), at)
+    got, want = pool(cells, sums, at, "nearest")[0], pool(brute, brute.sums(at), at, "nearest")[0]
+    np.testing.assert_allclose(got[some], want[some], rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("kernel", ["gaussian", "logistic", "sigmoid", "cauchy"])

@@ -57,7 +57,9 @@ class Cells:
         if n_features not in _METHODS:
             return f"it needs one or two features with a finite bandwidth, and there are {n_features}."
         if problem.degree > 0 and n_features > 1:
-            return f"it needs one feature with a finite bandwidth for degree={problem.degree}, and there are {n_features}."
+            return (
+                f"it needs one feature with a finite bandwidth for degree={problem.degree}, and there are {n_features}."
+            )
         if _method_for(problem) is None:
             kinds = ", or ".join(method.needs for method in _METHODS[n_features])
             return f"it needs a kernel that {kinds}, and {problem.kernel.name!r} is not one."

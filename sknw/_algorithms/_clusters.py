@@ -104,10 +104,10 @@ class Clusters:
         whole = np.floor(halves.cell / 2)
         begin = np.flatnonzero(np.diff(whole, prepend=np.nan) != 0)
         right = (halves.cell != 2 * whole)[:, None]
-        seen = [np.where(right, parts @ _FROM_RIGHT, parts @ _FROM_LEFT) for parts in halves.moments[:, :-1]]
+        seen = np.stack([np.where(right, parts @ _FROM_RIGHT, parts @ _FROM_LEFT) for parts in halves.moments[:, :-1]])
         if self._line.powers.degree:
             origin = np.repeat(self.origin[:-1], np.diff(np.append(begin, len(whole))))
-            seen = self._line.powers.shift(np.array(seen), (halves.origin[:-1] - origin)[:, None])
+            self._line.powers.shift(seen, (halves.origin[:-1] - origin)[:, None])
         for column, parts in zip(moments, seen, strict=True):
             np.add.reduceat(parts, begin, axis=0, out=column[:-1])
 

@@ -132,11 +132,11 @@ class Expansions:
         mass = clusters.mass.take(around)
         bound = [mass @ series.errors + series.beyond * (clusters.mass.sum() - mass.sum(axis=1))]
         centre = np.zeros(len(cells))
-        moments = (column.take(around, axis=0) for column in clusters.moments)
+        moments = clusters.moments.take(around, axis=1)
         if powers.degree:
             most = (mass * series.weights).argmax(axis=1)
             centre = clusters.origin[around[np.arange(len(cells)), most]]
-            moments = powers.shift(np.array(list(moments)), (clusters.origin.take(around) - centre[:, None])[..., None])
+            powers.shift(moments, (clusters.origin.take(around) - centre[:, None])[..., None])
             _, weights = powers.blocks(moments)
             bound.append(weights[-1, 0, ..., 0] @ series.errors + self._bound_beyond(cells))
         local = [column.reshape(len(cells), -1) @ series.stacked for column in moments]

@@ -58,18 +58,16 @@ class Powers:
             labels[power] = columns[:-1]
         weights[power] = columns[-1]
 
-    def shift(self, rows: np.ndarray, step: np.ndarray) -> np.ndarray:
+    def shift(self, rows: np.ndarray, step: np.ndarray) -> None:
         """Make of sums over powers of z those over powers of z + step."""
         for block in self.blocks(rows):
             shift(block, step)
-        return rows
 
-    def scale(self, rows: np.ndarray, unit: float) -> np.ndarray:
+    def scale(self, rows: np.ndarray, unit: float) -> None:
         """Make of sums over powers of z those over powers of z * unit."""
         for block in self.blocks(rows):
             for power, some in enumerate(block[1:], start=1):
                 some *= unit**power
-        return rows
 
     def products(self, values: np.ndarray, z: np.ndarray) -> np.ndarray:
         """Values, (n, n_outputs + 1), times powers of z: (n_columns, n)."""
