@@ -1,5 +1,7 @@
 """Cells with as many keys as it takes for moments, scans and series to be used."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from cases import TRAINING_ROWS
@@ -7,7 +9,19 @@ from definition import LOG_PROFILES, predict
 from problems import make_problem, mean_of
 
 from sknw import KERNELS, Kernel
-from sknw._algorithms import ALGORITHMS, _line, _series, build, monomials
+from sknw._algorithms import (
+    ALGORITHMS,
+    _cells,
+    _clusters,
+    _expansions,
+    _line,
+    _moments,
+    _series,
+    _tiles,
+    build,
+    choose,
+    monomials,
+)
 from sknw._pooling import pool
 
 SERVED = [name for name in LOG_PROFILES if name != "cosine"]
@@ -156,9 +170,34 @@ def test_local_polynomials_keep_the_promise_and_need_no_sums_key_by_key(monkeypa
         np.testing.assert_allclose(got / scale, (row @ columns) / scale, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("degree", [1, 2])
+@pytest.mark.parametrize("kernel", ["epanechnikov", "matern32", "gaussian"])
+def test_tiles_and_threads_change_no_local_polynomial(monkeypatch, kernel, degree):
+    rng = np.random.default_rng(0)
+    problem = make_problem(rng.normal(size=(700, 1)), kernel, 0.5, y=rng.normal(size=700), degree=degree)
+    Q = rng.normal(size=(300, 1))
+    want = mean_of(build("cells", problem), Q)
+    np.testing.assert_array_equal(mean_of(build("cells", problem), Q, n_jobs=2), want)
+    for module, name, size in (
+        (_cells, "_TILE", 7),
+        (_line, "_BLOCK", 9),
+        (_clusters, "_BLOCK", 11),
+        (_line, "_PAIRS", 50),
+    ):
+        monkeypatch.setattr(module, name, size)
+    monkeypatch.setattr(_tiles, "_BATCH_NUMBERS", 2)
+    for few_keys in (0, 10**6):
+        for method in (_moments, _expansions):
+            monkeypatch.setattr(method, "_FEW_KEYS", few_keys)
+        again = replace(problem, bandwidth=0.5)
+        np.testing.assert_allclose(mean_of(build("cells", again), Q), want, rtol=0, atol=1e-10)
+
+
 def test_local_polynomials_of_one_feature_beside_others_without_a_bandwidth():
     X = np.random.default_rng(0).normal(size=(300, 2))
     assert ALGORITHMS["cells"].refuses(make_problem(X, "gaussian", [np.inf, 1.0], degree=2)) is None
+    rows = np.arange(5000.0)[:, None]
+    assert choose(make_problem(rows, "tricube", 30.0, y=rows, degree=2)) == "cells"
     refusal = ALGORITHMS["cells"].refuses(make_problem(X, "gaussian", 1.0, degree=2))
     assert refusal == "it needs one feature with a finite bandwidth for degree=2, and there are 2."
 

@@ -44,6 +44,7 @@ class Clusters:
         self.cell, self._before = cell[begin], np.append(begin, len(cell))
         # What the keys of each cell weigh; behind all, a cell without keys.
         self.mass = np.append(np.add.reduceat(line.values[:, -1], begin), 0)
+        self.total = self.mass.sum()
         # What z is seen from: the weighted mean of the keys of each cell.
         self.origin = np.zeros(len(self.mass))
         if line.powers.degree:

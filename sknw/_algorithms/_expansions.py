@@ -106,7 +106,7 @@ class Expansions:
     def cost(problem: Problem) -> float:
         n_keys, reach = len(problem.y), _reach(problem)
         n_cells = min(n_keys / 4, problem.extent[0] / _width(problem))
-        return 1e-3 + 6e-5 * reach + 8e-7 * reach * n_cells + 4e-7 * n_keys
+        return 1e-3 + 6e-5 * reach + (8e-7 * reach * n_cells + 4e-7 * n_keys) * (1 + problem.degree)
 
     def _is_crowded(self, cells):
         return self._clusters.in_reach(cells, self._series.reach) > _FEW_KEYS
@@ -130,7 +130,7 @@ class Expansions:
         series, clusters, powers = self._series, self._clusters, self._line.powers
         around = clusters.around(cells, series.reach)
         mass = clusters.mass.take(around)
-        bound = [mass @ series.errors + series.beyond * (clusters.mass.sum() - mass.sum(axis=1))]
+        bound = [mass @ series.errors + series.beyond * (clusters.total - mass.sum(axis=1))]
         centre = np.zeros(len(cells))
         moments = clusters.moments.take(around, axis=1)
         if powers.degree:
@@ -149,7 +149,7 @@ class Expansions:
         if not beyond.any():
             return np.zeros(len(cells))
         moment = self._series.moment_beyond(power, self._problem.extent[0] / self._unit)
-        return beyond * self._clusters.mass.sum() * moment * self._unit**power
+        return beyond * self._clusters.total * moment * self._unit**power
 
     def sums(self, points: np.ndarray, own: np.ndarray | None) -> Sums:
         """Kernel sums for queries in ascending order; own is the place of a key that does not count."""

@@ -94,7 +94,7 @@ class Moments:
 
     @staticmethod
     def cost(problem: Problem) -> float:
-        return 2e-4 + 2e-7 * len(problem.y) * len(problem.kernel.polynomial or ())
+        return 2e-4 + 2e-7 * len(problem.y) * (len(problem.kernel.polynomial or ()) + 4 * problem.degree)
 
     def _origins(self, last):
         """What the keys of each cell are seen from: its middle, or their weighted mean, to which z is to be near."""

@@ -95,6 +95,7 @@ class Powers:
 
 def shift(moments: np.ndarray, step: np.ndarray) -> None:
     """Make of moments with the powers 0, 1, ... of z those with powers of z + step."""
+    product = np.empty_like(moments[0]) if len(moments) > 1 else None
     for lowest in range(1, len(moments)):
         for power in range(len(moments) - 1, lowest - 1, -1):
-            moments[power] += step * moments[power - 1]
+            moments[power] += np.multiply(moments[power - 1], step, out=product)

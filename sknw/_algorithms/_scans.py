@@ -60,7 +60,7 @@ class Scans:
 
     @staticmethod
     def cost(problem: Problem) -> float:
-        return 1e-3 + 7e-7 * len(problem.y) * len(problem.kernel.polynomial or ())
+        return 1e-3 + 7e-7 * len(problem.y) * (len(problem.kernel.polynomial or ()) + 1.5 * problem.degree)
 
     def _scan(self, keys, values):
         """Sums over this and all earlier keys of exp(-rate * u) * u**j * values: (n_moments, n_columns, n_keys)."""
