@@ -139,10 +139,15 @@ def solve(problem: Problem, sums: Sums, right: np.ndarray) -> np.ndarray:
         # Those that are constant everywhere are no part of the polynomial.
         at = [k for k, factors in enumerate(terms.factors[:-1]) if (problem.extent[list(factors)] > 0).all()]
         places = np.array(at, dtype=int) - len(terms) + 1 + right.shape[1]
-        some = right[rows[:, None], places]
+        some, covariance = right[rows[:, None], places], covariance[:, at][:, :, at]
         penalty = problem.ridge * problem.variances_of_keys[at] if problem.ridge else 0.0
-        found, known = _solve_scaled(covariance[:, at][:, :, at], penalty, least[at], some, degree == 1)
-        solution[rows[known, None], places] = found[known]
+        if degree == 1:
+            solution[rows[:, None], places] = _solve_scaled(covariance, penalty, least[at], some, truncate=True)[0]
+            break
+        about_mean = terms.about(means)[:, at][:, :, at]
+        moved = about_mean @ covariance @ about_mean.swapaxes(1, 2)
+        found, known = _solve_scaled(moved, penalty, least[at], about_mean @ some, truncate=False)
+        solution[rows[known, None], places] = (about_mean.swapaxes(1, 2) @ found)[known]
         rows = rows[~known]
     return solution
 

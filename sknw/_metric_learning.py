@@ -26,7 +26,10 @@ _SWEEP = 8
 
 # Added to errors before the logarithm, in units of the labels' variance: among bandwidths that interpolate repeated
 # rows, rounding must not decide.
-_NO_ERROR = 1e-10
+_NO_ERROR = 1e-6
+
+# What a search sees of numbers, of the largest among several.
+_BITS = 24
 
 # A slope is taken to be at least this share of the features' root mean square.
 _LEAST_SLOPE = 1e-2
@@ -110,10 +113,12 @@ class Descent:
         """The point that is reached from these logarithms."""
         logs, bounds = np.clip(logs, *self._bounds), [self._bounds] * len(logs)
         if self._smooth:
-            options = {"ftol": 1e-9, "gtol": 1e-5, "maxiter": iterations}
-            return minimize(self._objective, logs, jac=True, bounds=bounds, method="L-BFGS-B", options=options).x
-        options = {"xtol": 1e-2, "ftol": 1e-4, "maxiter": max(1, iterations // _SWEEP)}
-        return minimize(lambda at: self._objective(at)[0], logs, bounds=bounds, method="Powell", options=options).x
+            options = {"ftol": 1e-7, "gtol": 1e-5, "maxiter": iterations}
+            found = minimize(self._objective, logs, jac=True, bounds=bounds, method="L-BFGS-B", options=options)
+        else:
+            options = {"xtol": 1e-2, "ftol": 1e-4, "maxiter": max(1, iterations // _SWEEP)}
+            found = minimize(lambda at: self._objective(at)[0], logs, bounds=bounds, method="Powell", options=options)
+        return _rounded(found.x)
 
     def drop(self, logs: np.ndarray) -> np.ndarray:
         """Drop features that the error does not need, those with the widest bandwidths first. At least one stays."""
@@ -130,10 +135,12 @@ class Descent:
         return np.array([by_feature[k] for k in np.flatnonzero(self.active)])
 
     def _objective(self, logs):
+        logs = _rounded(logs)
         error, gradient = self._error(logs)
         shrinkage, deviations = _SHRINKAGE / self._n_errors, logs - logs.mean()
         error += self._no_error
-        return np.log(error) + shrinkage * deviations @ deviations, gradient / error + 2 * shrinkage * deviations
+        objective = np.log(error) + shrinkage * deviations @ deviations
+        return _rounded(objective), _rounded(gradient / error + 2 * shrinkage * deviations)
 
     def _error(self, logs):
         """The error and its gradient, zero for a kernel that ends."""
@@ -153,3 +160,9 @@ class Descent:
     def _left_out(self, problem):
         algorithm, fallback, n_jobs, *_ = self._settings
         return leave_one_out(build(algorithm, problem), fallback, n_jobs, self.rows)
+
+
+def _rounded(numbers):
+    """Numbers in few digits: sums of the same rows in another order must not lead a search elsewhere."""
+    unit = np.ldexp(1.0, np.frexp(np.abs(numbers).max())[1] - _BITS)
+    return np.round(numbers / unit) * unit

@@ -49,8 +49,8 @@ def predict(log_profile, queries, keys, values, bandwidth, sample_weight=None, e
 def fit_polynomials(log_profile, queries, keys, values, bandwidth, degree, sample_weight=None, excluded=None):
     """Values at queries of polynomials fitted by weighted least squares, (n_queries,), and how well they are known.
 
-    By orthogonal columns. The second result is the least length of a column without those before it, in relation to its
-    length in all, of the terms as seen from the weighted mean, in bandwidths or extents: near zero, the fit is unknown.
+    By orthogonal columns. The second result is the least eigenvalue of the correlations of the terms, as seen from the
+    weighted mean, or the least variance of one, in bandwidths or extents, if that is less: near zero, the fit is unknown.
     The third is the sum of the absolute weights of the values, one where the fit is no extrapolation.
     """
     shares = weights(log_profile, queries, keys, bandwidth, sample_weight, excluded)
@@ -63,19 +63,27 @@ def fit_polynomials(log_profile, queries, keys, values, bandwidth, degree, sampl
         mean = share @ keys
         there, here = _terms((keys - mean) / unit, degree), _terms((query - mean)[None] / unit, degree)[:, 0]
         basis, at = [], []
+        known[i] = least_eigenvalue(share, np.array(there))
         for column, value in zip(there, here, strict=True):
-            value, length = value - share @ column, np.sqrt(share @ column**2)
+            value = value - share @ column
             column = column - share @ column
             for _ in range(2):
                 for other, other_at in zip(basis, at, strict=True):
                     part = share @ (column * other)
                     column, value = column - part * other, value - part * other_at
             left = np.sqrt(share @ column**2)
-            known[i] = min(known[i], left / max(length, np.longdouble(1e-300)), left)
             basis.append(column / max(left, np.longdouble(1e-300)))
             at.append(value / max(left, np.longdouble(1e-300)))
             lever[i] += basis[-1] * at[-1]
     return (shares * lever) @ values, known, np.abs(shares * lever).sum(axis=1).astype(float)
+
+
+def least_eigenvalue(share, terms):
+    """The least eigenvalue of the correlations of terms, (n_terms, n_keys), or the least variance."""
+    deviations = terms - (terms @ share)[:, None]
+    lengths = np.sqrt(np.square(deviations) @ share)
+    columns = deviations * np.sqrt(share) / np.maximum(lengths, np.longdouble(1e-300))[:, None]
+    return min(np.linalg.eigvalsh((columns @ columns.T).astype(float))[0], lengths.min() ** 2)
 
 
 def _terms(z, degree):

@@ -53,6 +53,24 @@ class Monomials:
                 moved[:, place[left]] += term
         return moved
 
+    def about(self, centres: np.ndarray) -> np.ndarray:
+        """What makes of these, up to a degree of two and but for 1, those of z - centre, but for a constant.
+
+        centres : ndarray of shape (n, n_monomials - 1), values of these whose last columns are those of the features
+
+        Returns
+        -------
+        matrices : ndarray of shape (n, n_monomials - 1, n_monomials - 1)
+        """
+        centre = centres[:, self.up_to(1)]
+        n_terms = len(self) - 1
+        matrices = np.tile(np.eye(n_terms), (len(centres), 1, 1))
+        linear = n_terms - self._n_features
+        for k, factors in enumerate(self.factors[:linear]):
+            for one, other in (factors, factors[::-1]):
+                matrices[:, k, linear + one] -= centre[:, other]
+        return matrices
+
     def of(self, unit: np.ndarray) -> np.ndarray:
         """Their values at one point, (n_monomials,)."""
         return self(np.broadcast_to(unit, (1, self._n_features)))[:, 0]

@@ -55,7 +55,8 @@ class Powers:
         """Put products with one power, those with weights last, into their rows."""
         labels, weights = self.blocks(rows)
         if power <= self.degree:
-            labels[power] = columns[:-1]
+            for row, column in zip(labels[power], columns, strict=False):
+                row[...] = column
         weights[power] = columns[-1]
 
     def shift(self, rows: np.ndarray, step: np.ndarray) -> None:
