@@ -40,6 +40,7 @@ ALGORITHM_FLOORS = [
     ["_expansions", "_moments", "_neighbours", "_outliers", "_plane", "_scans", "_shells"],
     ["_clusters", "_groups"],
     ["_leaves", "_line", "_series"],
+    ["_powers"],
     ["_problem"],
     ["_monomials", "_tiles"],
 ]

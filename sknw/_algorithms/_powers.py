@@ -88,9 +88,7 @@ class Powers:
             rest = np.flatnonzero(~inaccurate)
             columns = sums.columns[rest]
             _, weights = self.blocks(columns.T)
-            mass = np.maximum(weights[0, 0], _TINY)
-            errors = bound[rest] / mass / np.maximum(weights[2, 0] / mass, _TINY) ** (self.degree - 1)
-            inaccurate[rest] = problem.blurred(columns, errors)
+            inaccurate[rest] = problem.blurred(columns, bound[rest] / np.maximum(weights[0, 0], _TINY))
         return inaccurate
 
 

@@ -31,7 +31,10 @@ _MOST_RADIUS_SQUARE = 1e5
 # extent, is constant there; the rounding error of a mean square; and what it may be of a variance at most.
 _LEAST_VARIANCE = 1e-10
 _ROUNDING = 2.0**-51
-_MOST_BLUR = 1e-12
+_MOST_BLUR = 1e-10
+
+# By what factor less for several features, whose products must be told apart as well.
+_SEVERAL = 1e-2
 
 # Weights below this, in relation to the largest of their row, are nothing to a polynomial.
 _LEAST_WEIGHT = 1e-24
@@ -422,18 +425,25 @@ class Problem:
     def blurred(self, sums: np.ndarray, errors: np.ndarray | float = 0.0) -> np.ndarray:
         """Which sums, about a centre far from the keys in reach, have lost digits of how these vary: (n_queries,).
 
-        errors : ndarray of shape (n_queries,), what mean squares may be wrong by beyond their rounding, default=0.0
+        errors : ndarray of shape (n_queries,), default=0.0
+            What the means of the highest powers may be wrong by beyond their rounding.
         """
         if self.degree == 0:
             return np.zeros(len(sums), dtype=bool)
         means, products = self.moments(sums, 1)
-        squares = products.diagonal(axis1=1, axis2=2)
-        variances = squares - np.square(means)
-        error = np.maximum(_ROUNDING * squares, np.reshape(errors, (-1, 1)))
-        # The variance of a square is to a mean fourth power about as the square of this.
-        share = np.divide(variances, squares, out=np.ones_like(squares), where=squares > 0)
-        lost = error > _MOST_BLUR * np.maximum(share, 0) ** self.degree * squares
-        return (lost & (variances + error > self.least_variances)).any(axis=1)
+        variances = np.maximum(products.diagonal(axis1=1, axis2=2) - np.square(means), 0)
+        powers = sums[:, self._highest_powers] / np.maximum(sums[:, -1:], np.finfo(float).tiny)
+        error = np.maximum(_ROUNDING * powers, np.reshape(errors, (-1, 1)))
+        most = _MOST_BLUR * (_SEVERAL if self.keys.shape[1] > 1 else 1)
+        lost = error > most * variances**self.degree
+        return (lost & (variances + error ** (1 / self.degree) > self.least_variances)).any(axis=1)
+
+    @property
+    def _highest_powers(self) -> list[int]:
+        """Where among the columns of sums the weights times the highest power of each feature are."""
+        highest, n_features = monomials(self.keys.shape[1], 2 * self.degree), self.keys.shape[1]
+        before = self.n_columns - len(highest)
+        return [before + highest.factors.index((k,) * highest.degree) for k in range(n_features)]
 
     def moments(self, sums: np.ndarray, degree: int) -> tuple[np.ndarray, np.ndarray]:
         """Weighted means of the monomials up to a degree, and of their products: (n_queries, n), (n_queries, n, n)."""
