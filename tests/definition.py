@@ -50,7 +50,7 @@ def fit_polynomials(log_profile, queries, keys, values, bandwidth, degree, sampl
     """Values at queries of polynomials fitted by weighted least squares, (n_queries,), and how well they are known.
 
     By orthogonal columns. The second result is the least eigenvalue of the correlations of the terms, as seen from the
-    weighted mean, or the least variance of one, in bandwidths or extents, if that is less: near zero, the fit is unknown.
+    weighted mean, or the least variance of one, in bandwidths or extents, if that is less: near zero, no fit is known.
     The third is the sum of the absolute weights of the values, one where the fit is no extrapolation.
     """
     shares = weights(log_profile, queries, keys, bandwidth, sample_weight, excluded)
