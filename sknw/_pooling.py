@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -114,13 +114,19 @@ def smooth(
     algorithm: Algorithm, queries: np.ndarray, fallback: str, n_jobs: int | None = None
 ) -> tuple[np.ndarray, int]:
     """The fits at queries, and how many of them the fallback answered; as `pool`, for any number of columns."""
-    fits, n_unreached = [np.empty((0, algorithm.problem.y.shape[1]))], 0
-    for some in batches(len(queries), max(256, _SUMS // algorithm.problem.n_columns)):
-        sums = algorithm.sums(queries[some], n_jobs=n_jobs)
-        part, unreached = pool(algorithm, sums, queries[some], fallback)
-        fits.append(part)
+    fits, n_unreached = np.empty((len(queries), algorithm.problem.y.shape[1])), 0
+    for some, sums in sums_in_batches(algorithm, queries, n_jobs):
+        fits[some], unreached = pool(algorithm, sums, queries[some], fallback)
         n_unreached += unreached
-    return np.concatenate(fits), n_unreached
+    return fits, n_unreached
+
+
+def sums_in_batches(
+    algorithm: Algorithm, queries: np.ndarray, n_jobs: int | None = None
+) -> Iterator[tuple[slice, Sums]]:
+    """Kernel sums of all queries, of so many at a time that their columns are held."""
+    for some in batches(len(queries), max(256, _SUMS // algorithm.problem.n_columns)):
+        yield some, algorithm.sums(queries[some], n_jobs=n_jobs)
 
 
 def attention(

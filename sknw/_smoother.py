@@ -151,17 +151,16 @@ class Smoother(UncertaintyMixin, CallbackSupportMixin, MultiOutputMixin, Regress
         """
         check_is_fitted(self)
         fallback, problem = check_fallback(self.fallback), self._algorithm.problem
+        queries = problem.keys if X is None else problem.scale(check_queries(self, X, problem.metric))
+        if return_std:
+            fits, std, n_unreached = self._uncertainty.smooth(queries, fallback)
+        elif X is not None:
+            fits, n_unreached = smooth(self._algorithm, queries, fallback, self.n_jobs)
         if X is None:
             left_out = leave_one_out(self._algorithm, fallback, self.n_jobs)
             fits, n_unreached = left_out.predictions, left_out.n_unreached
-        else:
-            queries = problem.scale(check_queries(self, X, problem.metric))
-            fits, n_unreached = smooth(self._algorithm, queries, fallback, self.n_jobs)
         warn_unreached(n_unreached, len(fits), problem.kernel.name, fallback)
-        if not return_std:
-            return self._shaped(fits)
-        std = self._uncertainty.standard_errors(problem.keys if X is None else queries)
-        return self._shaped(fits), self._shaped(std)
+        return (self._shaped(fits), self._shaped(std)) if return_std else self._shaped(fits)
 
     def gradient(self, X):
         """Compute the slope of the fitted curve at each query: the derivative of `predict` by the query.

@@ -11,7 +11,7 @@ from sknw._algorithms import ALGORITHMS, Algorithm, Problem, Sums, batches, buil
 from sknw._leave_one_out import leave_one_out
 from sknw._local_fit import levers, local_rows
 from sknw._nearest import Nearest
-from sknw._pooling import NOTHING, pool, shares, smooth
+from sknw._pooling import NOTHING, pool, shares, smooth, sums_in_batches
 
 # Where less than this is left of a row, 1 - its leverage, the fit without it is made from sums of its own.
 _LEAST_LEFT = 0.1
@@ -90,9 +90,9 @@ class Uncertainty:
         """The noise level at each key without its own error: (n_keys, n_outputs)."""
         return np.sqrt(leave_one_out(self._noise, self._fallback, self._n_jobs).predictions) * self._largest
 
-    def standard_errors(self, queries: np.ndarray) -> np.ndarray:
-        """Of the fits at queries, (n_queries, n_outputs), by leave-one-out errors; NaN where no key is in reach."""
-        return standard_errors(self._algorithm, self._squared_weights, queries, self._n_jobs)
+    def smooth(self, queries: np.ndarray, fallback: str) -> tuple[np.ndarray, np.ndarray, int]:
+        """As `smooth_with_errors`, by leave-one-out errors."""
+        return smooth_with_errors(self._algorithm, self._squared_weights, queries, fallback, self._n_jobs)
 
     def noise(self, queries: np.ndarray, fallback: str) -> tuple[np.ndarray, int]:
         """The standard deviation of labels at queries, (n_queries, n_outputs), and how many a fallback answered."""
@@ -101,7 +101,8 @@ class Uncertainty:
 
     def effective_sizes(self, queries: np.ndarray) -> np.ndarray:
         """How many labels of equal weight vary as much in the mean as those in reach: (n_queries,)."""
-        errors = standard_errors(self._mean, self._equal_squares, queries, self._n_jobs)[:, 0]
+        _, errors, _ = smooth_with_errors(self._mean, self._equal_squares, queries, "nan", self._n_jobs)
+        errors = errors[:, 0]
         return np.where(np.isnan(errors), 0, errors**-2)
 
     def intervals(self, queries: np.ndarray, coverage: float, scaled: bool) -> np.ndarray:
@@ -202,20 +203,26 @@ def _like(algorithm: Algorithm, problem: Problem) -> Algorithm:
     return build(algorithm.name if ALGORITHMS[algorithm.name].refuses(problem) is None else "auto", problem)
 
 
-def standard_errors(
-    algorithm: Algorithm, squared_weights: list[SquaredWeights], queries: np.ndarray, n_jobs: int | None = None
-) -> np.ndarray:
-    """Standard errors of fits, (n_queries, len(squared_weights)); NaN where no key is in reach.
+def smooth_with_errors(
+    algorithm: Algorithm,
+    squared_weights: list[SquaredWeights],
+    queries: np.ndarray,
+    fallback: str,
+    n_jobs: int | None = None,
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """As `smooth`, with standard errors of the fits between the two results: NaN where no key is in reach.
 
     With the effective weight l_j of label j in a fit, and the variance s_j of the label, the square root of
-    sum_j l_j**2 s_j.
+    sum_j l_j**2 s_j: (n_queries, len(squared_weights)).
     """
+    fits, n_unreached = np.empty((len(queries), algorithm.problem.y.shape[1])), 0
     errors = np.empty((len(queries), len(squared_weights)))
-    for some in batches(len(queries), max(256, 2**25 // algorithm.problem.n_columns)):
-        sums = algorithm.sums(queries[some], n_jobs=n_jobs)
+    for some, sums in sums_in_batches(algorithm, queries, n_jobs):
         for output, squared in enumerate(squared_weights):
             errors[some, output] = _standard_errors(algorithm.problem, squared, sums, queries[some], n_jobs)
-    return errors
+        fits[some], unreached = pool(algorithm, sums, queries[some], fallback)
+        n_unreached += unreached
+    return fits, errors, n_unreached
 
 
 def _standard_errors(problem, squared, sums, queries, n_jobs):
