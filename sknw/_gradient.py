@@ -10,6 +10,8 @@ For the weighted mean, l = 1, r_j = y_j - f, a = 0.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from sknw._algorithms import Problem, Sums, map_tiles, monomials
@@ -39,6 +41,8 @@ class Fits:
         Without the offset of the labels.
     slopes : ndarray of shape (n_queries, n_features, n_outputs)
         Of the polynomials at the queries.
+    ridge_slopes : ndarray of shape (n_queries, n_outputs)
+        Derivatives of the fits by the logarithm of the ridge.
     """
 
     def __init__(self, problem: Problem, weights: np.ndarray, queries: np.ndarray):
@@ -48,6 +52,7 @@ class Fits:
         if problem.degree == 0:
             self.fits = weights @ self._labels / self.total
             self.slopes = np.zeros((len(queries), queries.shape[1], self._labels.shape[1]))
+            self.ridge_slopes = np.zeros_like(self.fits)
             return
         centre = problem.centre_of(queries)
         z = problem.keys - centre
@@ -74,6 +79,10 @@ class Fits:
         # About the queries, the polynomials end with their slopes and values.
         about = np.stack([terms.shifted(each, queries - centre) for each in np.moveaxis(self._fitted, 2, 0)], axis=2)
         self.slopes, self.fits = about[:, terms.up_to(1)], about[:, -1]
+        self.ridge_slopes = np.zeros_like(self.fits)
+        if problem.ridge:
+            penalty = problem.ridge * problem.variances_of_keys
+            self.ridge_slopes -= np.einsum("mi,i,mik->mk", lever.slopes, penalty, slopes)
 
     def _sum_excess(self):
         """The numbers a, (n_queries, n_outputs)."""
@@ -124,16 +133,36 @@ def query_gradient(problem: Problem, queries: np.ndarray, n_jobs: int | None = N
     return gradient
 
 
-def error_gradient(problem: Problem, rows: np.ndarray, n_jobs: int | None = None) -> tuple[float, np.ndarray]:
-    """The squared leave-one-out error, and its derivatives by the logarithms of the bandwidths.
+class ErrorGradient(NamedTuple):
+    """The squared leave-one-out error, and how it changes.
 
-    For the Euclidean metric and a kernel that is positive everywhere. With z_ijk the distance of row i from key j in
-    feature k, in bandwidths::
+    Parameters
+    ----------
+    error : float
+        As ``CRITERIA["loo"]``.
+    by_metric : ndarray of shape (n_features, n_features)
+        The matrix S, with which ``-A @ S`` is the derivative by the matrix A of a metric |A (q - x)|; for A = 1 / h,
+        its diagonal has the derivatives by the logarithms of the bandwidths.
+    by_ridge : float
+        The derivative by the logarithm of the ridge.
+    """
 
-        d log K_ij / d log h_k = -2 (d log K / dt)(t_ij) z_ijk**2,    t_ij = sum_k z_ijk**2
+    error: float
+    by_metric: np.ndarray
+    by_ridge: float
+
+
+def error_gradient(
+    problem: Problem, rows: np.ndarray, n_jobs: int | None = None, points: np.ndarray | None = None
+) -> ErrorGradient:
+    """The squared leave-one-out error, and its derivatives.
+
+    For the Euclidean metric and a kernel that is positive everywhere. With z_ij the difference of row i from key j::
+
+        S = sum_ij c_ij z_ij z_ij',    c_ij = -2 d error / d t_ij,    t_ij = |A z_ij|**2
 
     K. Q. Weinberger and G. Tesauro (2007), Metric learning for kernel regression, AISTATS, PMLR 2, 612-619,
-    https://proceedings.mlr.press/v2/weinberger07a.html, have it for the Gaussian.
+    https://proceedings.mlr.press/v2/weinberger07a.html, have it for the Gaussian and the weighted mean.
 
     Parameters
     ----------
@@ -142,16 +171,12 @@ def error_gradient(problem: Problem, rows: np.ndarray, n_jobs: int | None = None
         The training rows whose errors count.
     n_jobs : int, default=None
         Threads; None is one.
-
-    Returns
-    -------
-    error : float
-        As ``CRITERIA["loo"]``.
-    gradient : ndarray of shape (n_features,)
-        For the features that matter, those with a finite bandwidth.
+    points : ndarray of shape (n_keys, n_coordinates), default=None
+        Coordinates of the keys, about some centre, that differences are taken of; those of the problem, in bandwidths,
+        by default.
     """
-    points = problem.centred(problem.keys)
-    columns = np.hstack([np.ones((len(points), 1)), points, np.square(points)])
+    points = problem.centred(problem.keys) if points is None else points
+    columns = np.hstack([points, np.ones((len(points), 1))])
     labels = problem.y - problem.offset
     share = problem.sample_weight[rows] / problem.sample_weight[rows].sum()
 
@@ -161,16 +186,17 @@ def error_gradient(problem: Problem, rows: np.ndarray, n_jobs: int | None = None
         local = Fits(problem, weights, problem.keys[some])
         errors = labels[some] - local.fits
         scaled = errors * share[tile, None] * output_scale(problem)
-        # Each weight's part of the derivative, but for the squared distance in a feature.
-        influences = local.influences(4 * scaled / local.total)
-        influences *= slope
-        sums, first, second = np.split(influences @ columns, [1, 1 + points.shape[1]], axis=1)
-        gradient = np.square(points[some]) * sums - 2 * points[some] * first + second
-        return (scaled * errors).sum(), gradient.sum(axis=0)
+        change = local.influences(4 * scaled / local.total)
+        change *= slope
+        sums = change @ columns
+        here, mixed = points[some], points[some].T @ sums[:, :-1]
+        by_metric = (here.T * sums[:, -1]) @ here - mixed - mixed.T
+        by_ridge = -2 * (scaled * local.ridge_slopes).sum()
+        return (scaled * errors).sum(), by_metric, by_ridge, change.sum(axis=0)
 
     tiles = map_tiles(tile_error, len(rows), max(1, _TILE_NUMBERS // len(points)), n_jobs)
-    error, gradient = (sum(parts) for parts in zip(*tiles, strict=True))
-    return float(error), gradient
+    error, by_metric, by_ridge, by_key = (sum(parts) for parts in zip(*tiles, strict=True))
+    return ErrorGradient(float(error), by_metric + (points.T * by_key) @ points, float(by_ridge))
 
 
 def _others(problem, rows):

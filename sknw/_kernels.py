@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
+from numpy.polynomial.polynomial import polyder, polyval
 
 Profile = Callable[[np.ndarray], np.ndarray]
 
@@ -20,6 +21,7 @@ LOWEST_LOG = -700.0
 
 # By how much t changes to differentiate log K: it may be little, for log_ratio does not cancel.
 _RELATIVE_STEP = 1e-5
+_TINY = np.finfo(float).tiny
 
 # Where `Kernel.step` looks for a distance, as a power of two, and how often it halves that range.
 _FAR = 250.0
@@ -125,15 +127,16 @@ class Kernel:
         if self.is_product:
             assert self.log_ratio is not None
             return np.broadcast_to(self.log_ratio(np.zeros(1), np.ones(1)), t.shape)
-        step = _RELATIVE_STEP * t
-        if self.log_ratio is not None:
-            return np.divide(self.log_ratio(t - step, 2 * step), 2 * step, out=np.zeros_like(t), where=t > 0)
-        k = self.of_square(t.copy())
-        if self.polynomial is not None and self.rate == 0:
-            u = np.sqrt(t)
-            polynomial = np.polynomial.Polynomial(self.polynomial)
-            change, step = polynomial.deriv()(u), u
+        if self.polynomial is not None:
+            step = np.sqrt(t)
+            k = polyval(step, self.polynomial)
+            change = polyval(step, polyder(self.polynomial)) - self.rate * k
+            k = np.where(step <= self.support, k, 0)
+        elif self.log_ratio is not None:
+            step, k = _RELATIVE_STEP * t, np.ones_like(t)
+            change = self.log_ratio(t - step, 2 * step)
         else:
+            step, k = _RELATIVE_STEP * t, self.of_square(t.copy())
             change = self.of_square(t + step) - self.of_square(t - step)
         return np.divide(change, 2 * step * k, out=np.zeros_like(t), where=(k > 0) & (t > 0))
 
@@ -248,8 +251,9 @@ def _matern32(t):
 
 def _step(t0, dt):
     """sqrt(t0 + dt) - sqrt(t0), as a quotient that does not cancel."""
-    roots = np.sqrt(np.maximum(t0 + dt, 0)) + np.sqrt(t0)
-    return np.divide(dt, roots, out=np.zeros_like(roots), where=roots > 0)
+    roots = np.sqrt(np.maximum(t0 + dt, 0))
+    roots += np.sqrt(t0) + _TINY  # for nothing by nothing
+    return dt / roots
 
 
 def _log_gaussian(t0, dt):

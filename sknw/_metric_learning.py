@@ -51,6 +51,8 @@ class Descent:
     rows : ndarray of shape (n_rows,)
         The training rows whose errors count.
     settings : Settings
+    ridges : (float, float), default=None
+        The smallest ridge and the largest, where one is sought too: its logarithm is the last.
 
     Attributes
     ----------
@@ -62,9 +64,16 @@ class Descent:
     """
 
     def __init__(
-        self, problem: Problem, unit: np.ndarray, bounds: tuple[float, float], rows: np.ndarray, settings: Settings
+        self,
+        problem: Problem,
+        unit: np.ndarray,
+        bounds: tuple[float, float],
+        rows: np.ndarray,
+        settings: Settings,
+        ridges: tuple[float, float] | None = None,
     ):
         self._problem, self._unit, self._bounds, self.rows = problem, unit, np.log(bounds), rows
+        self._ridges = None if ridges is None else np.log(ridges)
         self._settings, self._n_errors = settings, problem.repetitions[rows].sum()
         self._smooth = problem.kernel.log_ratio is not None
         variance = problem.variances[0] if len(problem.variances) == 1 else 1.0
@@ -76,8 +85,12 @@ class Descent:
     def bandwidth(self, logs: np.ndarray) -> np.ndarray:
         """(n_features,), inf for features that are not active."""
         bandwidth = np.full(len(self._unit), np.inf)
-        bandwidth[self.active] = self._unit[self.active] * np.exp(logs)
+        bandwidth[self.active] = self._unit[self.active] * np.exp(logs[: self.active.sum()])
         return bandwidth
+
+    def ridge(self, logs: np.ndarray) -> float:
+        """The ridge at these logarithms."""
+        return self._problem.ridge if self._ridges is None else float(np.exp(logs[-1]))
 
     def error(self, logs: np.ndarray) -> float:
         """The error at these logarithms."""
@@ -111,7 +124,8 @@ class Descent:
 
     def descend(self, logs: np.ndarray, iterations: int = _ITERATIONS) -> np.ndarray:
         """The point that is reached from these logarithms."""
-        logs, bounds = np.clip(logs, *self._bounds), [self._bounds] * len(logs)
+        bounds = [self._bounds] * self.active.sum() + ([] if self._ridges is None else [self._ridges])
+        logs = np.clip(logs, *np.transpose(bounds))
         if self._smooth:
             options = {"ftol": 1e-7, "gtol": 1e-5, "maxiter": iterations}
             found = minimize(self._objective, logs, jac=True, bounds=bounds, method="L-BFGS-B", options=options)
@@ -122,37 +136,44 @@ class Descent:
 
     def drop(self, logs: np.ndarray) -> np.ndarray:
         """Drop features that the error does not need, those with the widest bandwidths first. At least one stays."""
-        by_feature = dict(zip(np.flatnonzero(self.active), logs, strict=True))
+        features = np.flatnonzero(self.active)
+        by_feature, ridge = dict(zip(features, logs, strict=False)), logs[len(features) :]
         error = self.error(logs)
-        for feature in sorted(by_feature, key=lambda feature: -by_feature[feature])[: len(logs) - 1]:
+        for feature in sorted(features, key=lambda feature: -by_feature[feature])[: len(features) - 1]:
             self.active[feature] = False
-            without = self.error(np.array([by_feature[k] for k in np.flatnonzero(self.active)]))
+            without = self.error(np.append([by_feature[k] for k in np.flatnonzero(self.active)], ridge))
             rise = np.log(without + self._no_error) - np.log(error + self._no_error)
             if rise <= _WORTH / self._n_errors:
                 error = without
             else:
                 self.active[feature] = True
-        return np.array([by_feature[k] for k in np.flatnonzero(self.active)])
+        return np.append([by_feature[k] for k in np.flatnonzero(self.active)], ridge)
 
     def _objective(self, logs):
         logs = _rounded(logs)
         error, gradient = self._error(logs)
-        shrinkage, deviations = _SHRINKAGE / self._n_errors, logs - logs.mean()
+        shrinkage, deviations = _SHRINKAGE / self._n_errors, np.zeros_like(logs)
+        bandwidths = slice(self.active.sum())
+        deviations[bandwidths] = logs[bandwidths] - logs[bandwidths].mean()
         error += self._no_error
         objective = np.log(error) + shrinkage * deviations @ deviations
         return _rounded(objective), _rounded(gradient / error + 2 * shrinkage * deviations)
 
     def _error(self, logs):
         """The error and its gradient, zero for a kernel that ends."""
-        bandwidth = self.bandwidth(logs)
-        known = self._known.get(bandwidth.tobytes())
+        bandwidth, ridge = self.bandwidth(logs), self.ridge(logs)
+        key = np.append(bandwidth, ridge).tobytes()
+        known = self._known.get(key)
         if known is None:
-            problem = self._problem.at(bandwidth)
+            problem = replace(self._problem, ridge=ridge) if self._ridges is not None else self._problem
+            problem = problem.at(bandwidth)
             if self._smooth:
-                known = error_gradient(problem, self.rows, self._settings.n_jobs)
+                error, by_metric, by_ridge = error_gradient(problem, self.rows, self._settings.n_jobs)
+                gradient = by_metric.diagonal()
+                known = error, gradient if self._ridges is None else np.append(gradient, by_ridge)
             else:
                 known = CRITERIA["loo"](problem, self._left_out(problem)), np.zeros(len(logs))
-            self._known[bandwidth.tobytes()] = known
+            self._known[key] = known
             self.tried.append((bandwidth, known[0]))
             self._settings.step()
         return known

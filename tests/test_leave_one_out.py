@@ -140,14 +140,33 @@ def test_the_gradient_equals_central_differences(kernel, n_outputs, weight):
         at = problem.at(np.exp(logs))
         return CRITERIA["loo"](at, leave_one_out(build("brute", at), "nearest", rows=rows))
 
-    error, gradient = error_gradient(problem.at(np.exp(logs)), rows)
+    error, gradient, _ = error_gradient(problem.at(np.exp(logs)), rows)
     np.testing.assert_allclose(error, squared_error_at(logs), rtol=1e-10)
     differences = [squared_error_at(logs + step * axis) - squared_error_at(logs - step * axis) for axis in np.eye(3)]
-    np.testing.assert_allclose(gradient, np.array(differences) / (2 * step), rtol=0, atol=1e-7 * abs(gradient).max())
+    atol = 1e-7 * abs(gradient).max()
+    np.testing.assert_allclose(gradient.diagonal(), np.array(differences) / (2 * step), rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize("kernel", ["gaussian", "exponential", "cauchy"])
+def test_the_gradient_by_a_metric_is_that_of_differences(kernel):
+    rng = np.random.default_rng(0)
+    x, labels, rows = rng.normal(size=(40, 3)), rng.normal(size=(40, 2)), np.arange(3, 40)
+    matrix, step, change = rng.normal(size=(2, 3)), 1e-5, np.eye(6).reshape(6, 2, 3)
+
+    def gradient_at(matrix):
+        problem = Problem(x @ matrix.T, labels, np.ones(40), KERNELS[kernel])
+        return error_gradient(problem, rows, points=x)
+
+    differences = [
+        (gradient_at(matrix + step * each).error - gradient_at(matrix - step * each).error) / (2 * step)
+        for each in change
+    ]
+    by_matrix = -matrix @ gradient_at(matrix).by_metric
+    np.testing.assert_allclose(by_matrix.ravel(), differences, rtol=0, atol=1e-7 * abs(by_matrix).max())
 
 
 def test_the_gradient_at_bandwidths_far_below_the_distances():
     model = NadarayaWatsonRegressor(bandwidth=[1e-5, 1e-4]).fit(X, Y)
-    error, gradient = error_gradient(model._algorithm.problem, np.arange(40))
+    error, gradient, _ = error_gradient(model._algorithm.problem, np.arange(40))
     np.testing.assert_allclose(error, squared_error(model), rtol=1e-10)
     assert np.isfinite(gradient).all()

@@ -167,12 +167,15 @@ def test_gradients_by_bandwidths_are_those_of_differences(kernel, degree, ridge)
     rows = np.flatnonzero(weight)[::2]
 
     def error(logs):
-        model = LocalPolynomialRegressor(kernel, degree, np.exp(logs), ridge=ridge if degree == 1 else 0)
+        model = LocalPolynomialRegressor(
+            kernel, degree, np.exp(logs[:2]), ridge=ridge * np.exp(logs[2]) * (degree == 1)
+        )
         return error_gradient(model.fit(X, Y, weight)._algorithm.problem, rows)
 
-    logs, step = np.log(H), 1e-5
-    differences = [(error(logs + step * e)[0] - error(logs - step * e)[0]) / (2 * step) for e in np.eye(2)]
-    np.testing.assert_allclose(error(logs)[1], differences, atol=1e-7)
+    logs, step = np.log([*H, 1]), 1e-5
+    differences = [(error(logs + step * e)[0] - error(logs - step * e)[0]) / (2 * step) for e in np.eye(3)]
+    _, gradient, by_ridge = error(logs)
+    np.testing.assert_allclose([*gradient.diagonal(), by_ridge], differences, atol=1e-7)
 
 
 def test_a_ridge_lies_between_the_line_and_the_mean():

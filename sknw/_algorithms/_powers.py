@@ -13,6 +13,9 @@ import numpy as np
 
 from sknw._algorithms._problem import Problem, Sums
 
+# What the errors of sums over one feature may be of a variance. There are few powers, and to sum key by key takes long.
+_MOST_BLUR = 1e-10
+
 _TINY = np.finfo(float).tiny
 
 
@@ -88,7 +91,7 @@ class Powers:
             rest = np.flatnonzero(~inaccurate)
             columns = sums.columns[rest]
             _, weights = self.blocks(columns.T)
-            inaccurate[rest] = problem.blurred(columns, bound[rest] / np.maximum(weights[0, 0], _TINY))
+            inaccurate[rest] = problem.blurred(columns, bound[rest] / np.maximum(weights[0, 0], _TINY), _MOST_BLUR)
         return inaccurate
 
 

@@ -31,10 +31,7 @@ _MOST_RADIUS_SQUARE = 1e5
 # extent, is constant there; the rounding error of a mean square; and what it may be of a variance at most.
 _LEAST_VARIANCE = 1e-10
 _ROUNDING = 2.0**-51
-_MOST_BLUR = 1e-10
-
-# By what factor less for several features, whose products must be told apart as well.
-_SEVERAL = 1e-2
+_MOST_BLUR = 1e-12
 
 # Weights below this, in relation to the largest of their row, are nothing to a polynomial.
 _LEAST_WEIGHT = 1e-24
@@ -422,11 +419,13 @@ class Problem:
         least = _LEAST_VARIANCE * np.square(np.minimum(self.unit, self.extent))
         return np.maximum(least, np.finfo(float).tiny)
 
-    def blurred(self, sums: np.ndarray, errors: np.ndarray | float = 0.0) -> np.ndarray:
+    def blurred(self, sums: np.ndarray, errors: np.ndarray | float = 0.0, most: float = _MOST_BLUR) -> np.ndarray:
         """Which sums, about a centre far from the keys in reach, have lost digits of how these vary: (n_queries,).
 
         errors : ndarray of shape (n_queries,), default=0.0
             What the means of the highest powers may be wrong by beyond their rounding.
+        most : float
+            What that may be of a variance, to the power of the degree.
         """
         if self.degree == 0:
             return np.zeros(len(sums), dtype=bool)
@@ -434,7 +433,6 @@ class Problem:
         variances = np.maximum(products.diagonal(axis1=1, axis2=2) - np.square(means), 0)
         powers = sums[:, self._highest_powers] / np.maximum(sums[:, -1:], np.finfo(float).tiny)
         error = np.maximum(_ROUNDING * powers, np.reshape(errors, (-1, 1)))
-        most = _MOST_BLUR * (_SEVERAL if self.keys.shape[1] > 1 else 1)
         lost = error > most * variances**self.degree
         return (lost & (variances + error ** (1 / self.degree) > self.least_variances)).any(axis=1)
 
