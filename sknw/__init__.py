@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 
 from sknw import datasets
+from sknw._attention_regressor import AttentionRegressor
 from sknw._bandwidth_path import bandwidth_path
 from sknw._displays import AttentionDisplay, BandwidthDisplay, KernelDisplay, RegressionDisplay
 from sknw._kernels import KERNELS, Kernel
@@ -14,6 +15,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AttentionDisplay",
+    "AttentionRegressor",
     "BandwidthDisplay",
     "KERNELS",
     "Kernel",

@@ -19,8 +19,8 @@ class AttentionMatrix(NDArrayOperatorsMixin):
 
     Parameters
     ----------
-    algorithm : Algorithm
-        With the training rows as its keys.
+    algorithms : list of Algorithm
+        With the training rows as their keys. Of several, the weights are the mean.
     fallback : str
         What stands in for the row of a training row without weight that no other row reaches.
     n_jobs : int, default=None
@@ -29,8 +29,8 @@ class AttentionMatrix(NDArrayOperatorsMixin):
 
     ndim = 2
 
-    def __init__(self, algorithm: Algorithm, fallback: str, n_jobs: int | None = None):
-        self._algorithm = algorithm
+    def __init__(self, algorithms: list[Algorithm], fallback: str, n_jobs: int | None = None):
+        self._algorithms = algorithms
         self._fallback = fallback
         self._n_jobs = n_jobs
 
@@ -40,35 +40,43 @@ class AttentionMatrix(NDArrayOperatorsMixin):
 
     @property
     def dtype(self) -> np.dtype:
-        return self._algorithm.problem.X.dtype
+        return self._algorithms[0].problem.X.dtype
 
     @property
     def size(self) -> int:
         return len(self) ** 2
 
     def __len__(self):
-        return len(self._algorithm.problem.y)
+        return len(self._algorithms[0].problem.y)
 
     def __repr__(self):
         return f"AttentionMatrix(shape={self.shape}, dtype={self.dtype})"
 
     def diagonal(self) -> np.ndarray:
         """The weight of each training row's own label, (n_samples,), from one pass of sums."""
-        problem = self._algorithm.problem
-        sums = self._algorithm.sums(problem.keys, n_jobs=self._n_jobs)
+        return self._mean(self._diagonal_of(algorithm) for algorithm in self._algorithms)
+
+    def _diagonal_of(self, algorithm):
+        problem = algorithm.problem
+        sums = algorithm.sums(problem.keys, n_jobs=self._n_jobs)
         own = problem.kernel(np.zeros(1)) * problem.weight * np.exp(-sums.log_scale)
         own = np.divide(own, sums.columns[:, -1], out=np.zeros(len(own)), where=own > 0)
         if problem.degree > 0:
             own *= levers(problem, sums, problem.keys).at(problem.keys - sums.centre)
-        return own.astype(self.dtype)
+        return own
 
     def trace(self) -> float:
         """The sum of the diagonal: the effective degrees of freedom of the fit."""
         return float(self.diagonal().sum(dtype=np.float64))
 
     def _rows(self, numbers) -> np.ndarray:
-        keys = self._algorithm.problem.keys[numbers]
-        return attention(self._algorithm, keys, self._fallback, n_jobs=self._n_jobs)[0]
+        return self._mean(
+            attention(algorithm, algorithm.problem.keys[numbers], self._fallback, n_jobs=self._n_jobs)[0]
+            for algorithm in self._algorithms
+        )
+
+    def _mean(self, parts) -> np.ndarray:
+        return (sum(parts) / len(self._algorithms)).astype(self.dtype, copy=False)
 
     def __array__(self, dtype=None, copy=None):
         if copy is False:

@@ -217,3 +217,19 @@ def _others(problem, rows):
     if not kernel.is_product:  # whose slope is the same everywhere
         t += lowest
     return weights, kernel.log_slope(t)
+
+
+def fitted_slopes(problem: Problem, n_jobs: int | None = None) -> np.ndarray:
+    """The slopes of local lines at the training rows, each without its own label: (n_keys, n_outputs, n_features).
+
+    For the Euclidean metric, by all features, in their units; labels in units of their standard deviation.
+    """
+
+    def tile_slopes(tile):
+        some = np.arange(tile.start, tile.stop)
+        weights, _ = _others(problem, some)
+        slopes = Fits(problem, weights, problem.keys[some]).slopes * np.sqrt(output_scale(problem))
+        return np.ldexp(slopes.swapaxes(1, 2), -problem.exponent)
+
+    n_keys = len(problem.y)
+    return np.concatenate(map_tiles(tile_slopes, n_keys, max(1, _TILE_NUMBERS // n_keys), n_jobs))

@@ -1,7 +1,7 @@
-"""Metrics: ways to learn how far apart rows are, from their labels.
+"""Metrics: ways to learn from the labels how far apart rows are.
 
 A metric is a matrix A: the distance of rows x and z is |A (x - z)|. It is learned for the lowest leave-one-out error,
-and the ridge of local lines with it.
+and with it the ridge of local lines.
 """
 
 from __future__ import annotations
@@ -14,24 +14,9 @@ import numpy as np
 from scipy.optimize import minimize
 
 from sknw._algorithms import Problem
-from sknw._gradient import Fits, error_gradient
+from sknw._gradient import error_gradient, fitted_slopes
 from sknw._leave_one_out import Settings
 from sknw._metric_learning import Descent
-
-
-class Metric(NamedTuple):
-    """What is learned.
-
-    Parameters
-    ----------
-    components : ndarray of shape (n_components, n_features)
-        The matrix A, in units of the standardised features.
-    ridge : float
-    """
-
-    components: np.ndarray
-    ridge: float
-
 
 # Bandwidths that are tried, in units of the root of the number of features, and the least and the largest that are
 # found. With a wide one a feature has hardly any attention, but a slope.
@@ -46,46 +31,160 @@ _RIDGE_BOUNDS = np.exp([-7, 4])
 _ITERATIONS = 20
 
 # Rows whose errors decide where a search begins.
-_SCOUTS = 250
+_SCOUTS = 400
 
 # Bandwidths of weighted means are so much narrower than those of lines.
 _WIDER = np.exp(0.7)
 
+# Of slopes: the powers of their outer product that are tried as metrics, the least share of a direction in it, and how
+# often slopes are taken anew.
+_POWERS = (0.5, 1.0)
+_LEAST_DIRECTION = 1e-3
+_REPEATS = 5
+
+# Of a full matrix: the share of rows that are predicted but do not teach, and for how many iterations their error may
+# rise before it is enough.
+_HELD_OUT = 0.25
+_PATIENCE = 8
+
+
+class Metric(NamedTuple):
+    """What is learned.
+
+    Parameters
+    ----------
+    components : ndarray of shape (n_components, n_features)
+        The matrix A.
+    ridge : float
+    """
+
+    components: np.ndarray
+    ridge: float
+
 
 def _isotropic(problem: Problem, settings: Settings) -> Metric:
     """One bandwidth for all features."""
-    bandwidth, ridge = _equal_bandwidths(problem, _scouts(problem))
+    bandwidth, ridge, _ = equal_bandwidths(problem)
     return Metric(np.eye(problem.X.shape[1]) / bandwidth, ridge)
 
 
 def _ard(problem: Problem, settings: Settings) -> Metric:
-    """Automatic relevance determination: one bandwidth for each feature."""
-    n_features, rows = problem.X.shape[1], _scouts(problem)
-    unit, every = np.ones(n_features), np.arange(len(problem.y))
-    bandwidth, ridge = _equal_bandwidths(problem, rows)
-    starts = [np.full(n_features, np.log(bandwidth))]
-    ridges = _RIDGE_BOUNDS if problem.degree else None
-    if problem.degree:
+    """Automatic relevance determination: one bandwidth for each feature, without those that no one needs."""
+    rows = _scouts(problem)
+    every, unit = np.arange(len(problem.y)), np.ones(problem.X.shape[1])
+    bandwidth, ridge, _ = equal_bandwidths(problem)
+    start = np.log(np.full(len(unit), bandwidth))
+    if problem.degree == 0:
+        descent = Descent(problem, unit, _BOUNDS, every, settings)
+        starts = [start, descent.slope_start(start)]
+    else:
         mean = replace(problem, degree=0, ridge=0.0)
-        start = np.full(n_features, np.log(_equal_bandwidths(mean, rows)[0]))
-        narrow = Descent(mean, unit, _BOUNDS, every, settings).descend(start, _ITERATIONS)
-        starts = [np.append(starts[0], np.log(ridge)), np.append(narrow + np.log(_WIDER), np.log(0.1))]
-    descent = Descent(problem, unit, _BOUNDS, every, settings, ridges)
-    if not problem.degree:
-        starts.append(descent.slope_start(starts[0]))
+        narrow = np.log(np.full(len(unit), equal_bandwidths(mean)[0]))
+        narrow = Descent(mean, unit, _BOUNDS, rows, settings).descend(narrow, _ITERATIONS)
+        descent = Descent(problem, unit, _BOUNDS, every, settings, _RIDGE_BOUNDS)
+        starts = [np.append(start, np.log(ridge)), np.append(narrow + np.log(_WIDER), np.log(_RIDGES[1]))]
     logs = descent.from_starts(starts)
-    return _of_descent(descent, logs)
-
-
-def _of_descent(descent, logs):
+    if len(unit) > 1:
+        kept = descent.drop(logs)
+        logs = logs if len(kept) == len(logs) else descent.descend(kept, _ITERATIONS)
     scales = 1 / descent.bandwidth(logs)
     return Metric(np.diag(scales)[scales > 0], descent.ridge(logs))
 
 
+def _opg(problem: Problem, settings: Settings) -> Metric:
+    """The outer product of gradients: directions in which the labels are steep count, turned as they may be.
+
+    Y. Xia, H. Tong, W. K. Li and L.-X. Zhu (2002), An adaptive estimation of dimension reduction space, Journal of the
+    Royal Statistical Society B 64 (3), 363-410, doi:10.1111/1467-9868.03411, take the slopes of local lines.
+    """
+    lines = replace(problem, degree=1)
+    components, best = np.eye(problem.X.shape[1]), (np.inf, None)
+    for _ in range(_REPEATS):
+        seen = replace(lines, X=problem.X @ components.T)
+        bandwidth, ridge, _ = equal_bandwidths(seen)
+        slopes = fitted_slopes(replace(seen, bandwidth=bandwidth, ridge=ridge), settings.n_jobs) @ components
+        values, vectors = np.linalg.eigh(np.einsum("n,nki,nkj->ij", problem.sample_weight, slopes, slopes))
+        if values[-1] <= 0:
+            break
+        values = np.maximum(values / values[-1], _LEAST_DIRECTION)
+        tried = [_fitted(problem, (vectors * values ** (power / 2)).T) for power in _POWERS]
+        error, metric = min(tried, key=lambda item: item[0])
+        if error >= best[0]:
+            break
+        best, components = (error, metric), metric.components / np.linalg.norm(metric.components, 2)
+    return _isotropic(problem, settings) if best[1] is None else best[1]
+
+
+def _mlkr(problem: Problem, settings: Settings) -> Metric:
+    """Metric learning for kernel regression: any matrix, from that of "opg" on, until held-out rows say stop.
+
+    K. Q. Weinberger and G. Tesauro (2007), Metric learning for kernel regression, AISTATS, PMLR 2, 612-619.
+    """
+    start = _opg(problem, settings).components
+    mean = replace(problem, degree=0, ridge=0.0)
+    start = start / equal_bandwidths(replace(mean, X=problem.X @ start.T))[0]
+    n = len(problem.y)
+    held_out = np.arange(n) % round(1 / _HELD_OUT) == 0
+    if held_out.all() or not held_out.any():
+        return Metric(start, 0.0)
+    teachers, every = mean.part(np.flatnonzero(~held_out)), np.flatnonzero(held_out)
+    best, waited = (np.inf, start), 0
+
+    def error(flat):
+        matrix = flat.reshape(start.shape)
+        error, by_metric, _ = error_gradient(
+            replace(teachers, X=teachers.X @ matrix.T), np.arange(len(teachers.y)), points=teachers.X
+        )
+        return error, -(matrix @ by_metric).ravel()
+
+    def watch(flat):
+        nonlocal best, waited
+        matrix = flat.reshape(start.shape)
+        now = error_gradient(replace(mean, X=problem.X @ matrix.T), every)[0]
+        best, waited = ((now, matrix.copy()), 0) if now < best[0] else (best, waited + 1)
+        if waited > _PATIENCE:
+            raise StopIteration
+
+    watch(start.ravel())
+    minimize(error, start.ravel(), jac=True, callback=watch, method="L-BFGS-B", options={"maxiter": 5 * _ITERATIONS})
+    return _fitted(problem, best[1])[1]
+
+
+#: What `AttentionRegressor` can learn.
 METRICS: dict[str, Callable[[Problem, Settings], Metric]] = {
     "isotropic": _isotropic,
     "ard": _ard,
+    "opg": _opg,
+    "mlkr": _mlkr,
 }
+
+
+def equal_bandwidths(problem: Problem) -> tuple[float, float, float]:
+    """One bandwidth for all features, the ridge, and their error, as far as some rows tell."""
+    unit, rows = np.sqrt(problem.X.shape[1]), _scouts(problem)
+
+    def error(bandwidth, ridge):
+        return error_gradient(replace(problem, bandwidth=bandwidth, ridge=ridge), rows)[0]
+
+    ridges = _RIDGES if problem.degree else (0.0, 0.0)
+    bandwidth = min(_GRID * unit, key=lambda bandwidth: error(bandwidth, ridges[1]))
+    ridge = min(ridges, key=lambda ridge: error(bandwidth, ridge))
+    fine = bandwidth * np.exp([-0.25, 0, 0.25])
+    bandwidth = min(fine, key=lambda bandwidth: error(bandwidth, ridge))
+    return float(bandwidth), ridge, error(bandwidth, ridge)
+
+
+def fitted_ridge(problem: Problem, components: np.ndarray) -> Metric:
+    """The metric of a given matrix, with the ridge that suits it."""
+    seen, rows = replace(problem, X=problem.X @ components.T), _scouts(problem)
+    ridges = _RIDGES if problem.degree else (0.0,)
+    return Metric(components, min(ridges, key=lambda ridge: error_gradient(replace(seen, ridge=ridge), rows).error))
+
+
+def untaught(problem: Problem) -> Metric:
+    """The metric where there is nothing to learn: all features count alike."""
+    n_features = problem.X.shape[1]
+    return Metric(np.eye(n_features) / np.sqrt(n_features), _RIDGES[-1] if problem.degree else 0.0)
 
 
 def _scouts(problem):
@@ -94,14 +193,7 @@ def _scouts(problem):
     return np.unique(np.linspace(0, n - 1, min(n, _SCOUTS)).astype(int))
 
 
-def _equal_bandwidths(problem, rows):
-    """The bandwidth for all features, and the ridge, of the lowest error."""
-    unit = np.sqrt(problem.X.shape[1])
-
-    def error(bandwidth, ridge):
-        return error_gradient(replace(problem, bandwidth=bandwidth, ridge=ridge), rows)[0]
-
-    bandwidth = min(_GRID * unit, key=lambda bandwidth: error(bandwidth, _RIDGES[1] if problem.degree else 0.0))
-    if not problem.degree:
-        return bandwidth, 0.0
-    return bandwidth, min(_RIDGES, key=lambda ridge: error(bandwidth, ridge))
+def _fitted(problem, components):
+    """The error and the metric with these directions, at the bandwidth that suits them."""
+    bandwidth, ridge, error = equal_bandwidths(replace(problem, X=problem.X @ components.T))
+    return error, Metric(components / bandwidth, ridge)

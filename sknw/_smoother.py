@@ -230,4 +230,4 @@ class Smoother(UncertaintyMixin, CallbackSupportMixin, MultiOutputMixin, Regress
     @property
     def attention_weights_(self):
         check_is_fitted(self)
-        return AttentionMatrix(self._algorithm, check_fallback(self.fallback), self.n_jobs)
+        return AttentionMatrix([self._algorithm], check_fallback(self.fallback), self.n_jobs)

@@ -15,6 +15,7 @@ from sknw._algorithms import ALGORITHMS, Problem, monomials
 from sknw._bandwidth import RULES
 from sknw._kernels import KERNELS, Kernel
 from sknw._leave_one_out import CRITERIA
+from sknw._metrics import METRICS
 from sknw._pooling import FALLBACKS
 
 # Metrics of cdist whose value for a pair of rows depends on this pair alone.
@@ -41,6 +42,7 @@ _METRICS = (
 )
 
 _MOST_FEATURES_OF_PARABOLA = 30
+_MOST_FEATURES_OF_LINE = 60
 
 # Left out, cdist estimates these from queries and keys together: a prediction would depend on its neighbours in X.
 _REQUIRED_PARAMS = {"mahalanobis": "VI", "seuclidean": "V"}
@@ -209,6 +211,50 @@ def check_ridge(ridge, degree) -> float | str:
     if float(ridge) > 0 and degree != 1:
         raise ValueError(f"ridge={ridge!r} needs degree=1, whose slopes it shrinks; got degree={degree!r}.")
     return float(ridge)
+
+
+def check_line_degree(degree) -> int:
+    if isinstance(degree, bool) or not isinstance(degree, numbers.Integral) or degree not in (0, 1):
+        raise ValueError(f"degree must be 0 or 1; got {degree!r}.")
+    return int(degree)
+
+
+def check_count(count, name: str) -> int:
+    if isinstance(count, bool) or not isinstance(count, numbers.Integral) or count < 1:
+        raise ValueError(f"{name} must be an integer, at least 1; got {count!r}.")
+    return int(count)
+
+
+def check_smooth_kernel(kernel) -> Kernel:
+    """A kernel whose distances can be learned by its slope."""
+    kernel = check_kernel(kernel)
+    if kernel.log_ratio is None or kernel.name == "constant":
+        raise ValueError(
+            "AttentionRegressor needs a kernel that falls and is positive everywhere ('exponential', 'gaussian', "
+            f"'matern32', 'logistic', 'sigmoid', 'cauchy', or a Kernel with log_ratio); got {kernel.name!r}."
+        )
+    return kernel
+
+
+def check_metric_to_learn(metric, spread: np.ndarray, degree: int) -> tuple[str | np.ndarray, int]:
+    """The name of a metric, or its matrix in units of the spreads; and the degree that so many features allow."""
+    n_varying = np.isfinite(spread).sum()
+    degree = degree if n_varying <= _MOST_FEATURES_OF_LINE else 0
+    if isinstance(metric, str):
+        metric = check_name(metric, METRICS, "metric, where it is a name,")
+        if metric == "opg" and n_varying > _MOST_FEATURES_OF_LINE:
+            raise ValueError(
+                f"metric='opg' needs the slopes of local lines, for at most {_MOST_FEATURES_OF_LINE} features that "
+                f"vary; got {n_varying}. Take metric='ard'."
+            )
+        return metric, degree
+    matrix = check_array(metric, dtype=np.float64, input_name="metric")
+    if matrix.shape[1] != len(spread):
+        raise ValueError(
+            f"metric must be a name or a matrix with one column for each of {len(spread)} features; got one of shape "
+            f"{matrix.shape}."
+        )
+    return matrix * np.where(np.isfinite(spread), spread, 0), degree
 
 
 def check_coverage(coverage) -> float:

@@ -1,0 +1,413 @@
+"""AttentionRegressor: attention whose kernel is learned."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from sknw._algorithms import batches, map_tiles, row_batch
+from sknw._attention_matrix import AttentionMatrix
+from sknw._explanation import explain_rows
+from sknw._heads import Rows, Standard, Teacher
+from sknw._leave_one_out import Settings
+from sknw._progress import CallbackSupportMixin, progress, with_callbacks
+from sknw._validation import (
+    all_or_nothing,
+    check_algorithm,
+    check_count,
+    check_line_degree,
+    check_metric_to_learn,
+    check_queries,
+    check_smooth_kernel,
+    check_training_data,
+)
+
+# Training rows whose slopes tell how important features are.
+_SLOPES = 200
+
+
+class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
+    r"""Attention pooling with a learned metric: which training rows a query looks at is learned from the labels.
+
+    Each head h has a distance of its own, learned for the lowest leave-one-out error, and smooths the labels with it;
+    the prediction is the mean of the heads:
+
+    .. math::
+
+        f(q) = \frac{1}{H} \sum_{h=1}^H f_h(q), \qquad
+        f_h(q) = \bar y + (q - \bar x)^\top (C + \lambda_h D)^{-1} c, \qquad
+        a_{hi}(q) \propto w_i \, K(|A_h (q - x_i)|)
+
+    with the means :math:`\bar x, \bar y`, the covariances :math:`C` of the features and :math:`c` of these with the
+    labels under the weights :math:`a_h(q)`, the ridge :math:`\lambda_h` and the variances :math:`D` of the features
+    among all rows: a local line, as in :class:`LocalPolynomialRegressor`. With ``degree=0``, :math:`f_h = \bar y`, the
+    weighted mean of :class:`NadarayaWatsonRegressor`.
+
+    Parameters
+    ----------
+    kernel : str or Kernel, default="exponential"
+        How attention falls with the distance. One that is positive everywhere, for its slope is what is learned by:
+        "exponential", "gaussian", "matern32", "logistic", "sigmoid" or "cauchy".
+
+    degree : {0, 1}, default=1
+        1 for local lines, 0 for weighted means. With more than 60 features that vary it is 0 in any case, since lines
+        take time in proportion to the square of their number: `degree_` tells.
+
+    n_heads : int, default=5
+        How many metrics are learned. Several: each without one of as many folds of the rows, which is then predicted
+        for `oof_score_`. One: from all rows.
+
+    metric : {"ard", "isotropic", "opg", "mlkr"} or array-like of shape (n_components, n_features), default="ard"
+        What is learned.
+
+        - "ard": a scale for each feature, zero for those that do not help;
+        - "isotropic": one scale for all features, in standard deviations of each;
+        - "opg": directions in which the labels are steep, from the outer product of the slopes of local lines; for up
+          to 60 features;
+        - "mlkr": any matrix A, by the gradient of the leave-one-out error until held-out rows are predicted worse;
+        - an array: the matrix A itself, for features in their own units; then only a ridge is learned.
+
+    clip : bool, default=True
+        Whether features of queries beyond the range of the training rows count as its end: a line does not go on there.
+
+    algorithm : {"auto", "brute", "cells", "tree"}, default="auto"
+        How sums are computed, as in :class:`NadarayaWatsonRegressor`. It has no influence on the result. Where the
+        metric keeps few features, the fast ones serve.
+
+    random_state : int, RandomState instance or None, default=None
+        Draws the folds, and the rows that are learned from where there are more than 1000.
+
+    n_jobs : int, default=None
+        The number of threads, over the heads and over queries. It has no influence on the result.
+
+    Attributes
+    ----------
+    heads_ : list of Head
+        With the `components`, the `ridge` and the fitted `smoother` of each, in standard deviations of the features
+        that vary.
+
+    components_ : list of ndarray of shape (n_components, n_features)
+        The matrix A of each head, for features in their own units.
+
+    scales_ : ndarray of shape (n_heads, n_features)
+        By how much one standard deviation of each feature counts as distance.
+
+    feature_importances_ : ndarray of shape (n_features,)
+        The mean square of the slope of `predict` in standard deviations of each feature, at some 200 of the training
+        rows. They sum to 1.
+
+    oof_prediction_ : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        What each training row is predicted by the head that was learned without its fold, from the rows outside of it.
+        Only with several heads.
+
+    oof_score_ : float
+        The R² of these, which rather underrates the mean of all heads. Only with several heads.
+
+    attention_weights_ : AttentionMatrix of shape (n_samples, n_samples)
+        The weights of the training labels in the prediction for each training row. A lazy array.
+
+    degree_ : int
+        The degree in use.
+
+    kernel_ : Kernel
+        The kernel in use.
+
+    n_features_in_ : int
+        Number of features seen during `fit`.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during `fit`, where all are strings.
+
+    See Also
+    --------
+    NadarayaWatsonRegressor : The kernel and its bandwidth by hand or by a rule.
+    LocalPolynomialRegressor : Local lines with a bandwidth by hand or by a rule.
+
+    Notes
+    -----
+    A head is learned by L-BFGS from two starts, over the logarithms of its scales and of its ridge; deviations of the
+    former from their mean cost 2 / n of their square, so that features are alike unless the labels say otherwise.
+    Beyond 1000 rows a head learns from 1000 of them, and is tuned to all by the errors of 500 others. What is learned
+    is the same for rows in any order, and for a row of the integer weight k as for k rows.
+
+    Steps and categories with many values suit trees better, and very smooth functions with few rows Gaussian processes.
+
+    References
+    ----------
+    .. [1] K. Q. Weinberger and G. Tesauro (2007). Metric learning for kernel regression. AISTATS, PMLR 2, 612-619.
+    .. [2] P. Hall, Q. Li and J. S. Racine (2007). Nonparametric estimation of regression functions in the presence of
+           irrelevant regressors. Review of Economics and Statistics 89 (4), 784-789. :doi:`10.1162/rest.89.4.784`
+    .. [3] Y. Xia, H. Tong, W. K. Li and L.-X. Zhu (2002). An adaptive estimation of dimension reduction space. Journal
+           of the Royal Statistical Society B 64 (3), 363-410. :doi:`10.1111/1467-9868.03411`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknw import AttentionRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(size=(150, 4))
+    >>> y = np.sin(6 * X[:, 0]) + 0.1 * rng.normal(size=150)    # three features have no influence
+    >>> model = AttentionRegressor(random_state=0).fit(X, y)
+    >>> model.feature_importances_.round(2)
+    array([1., 0., 0., 0.])
+    >>> bool(abs(model.predict([[0.5, 0.1, 0.2, 0.3]])[0] - np.sin(3)) < 0.1)
+    True
+    """
+
+    def __init__(
+        self,
+        kernel="exponential",
+        *,
+        degree=1,
+        n_heads=5,
+        metric="ard",
+        clip=True,
+        algorithm="auto",
+        random_state=None,
+        n_jobs=None,
+    ):
+        self.kernel = kernel
+        self.degree = degree
+        self.n_heads = n_heads
+        self.metric = metric
+        self.clip = clip
+        self.algorithm = algorithm
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    @with_callbacks
+    def fit(self, X, y, sample_weight=None):
+        """Learn the heads.
+
+        A fit that fails leaves an earlier one in place.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The training rows.
+
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their labels. Several outputs share their metrics.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each row counts; not negative, and not all zero.
+
+        Returns
+        -------
+        self : object
+            Fitted.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the data or a parameter cannot be used, with what was wanted and what was got.
+        """
+        with progress(self, X, y) as step, all_or_nothing(self):
+            kernel, degree = check_smooth_kernel(self.kernel), check_line_degree(self.degree)
+            n_heads, algorithm = check_count(self.n_heads, "n_heads"), check_algorithm(self.algorithm)
+            X, y, sample_weight = check_training_data(self, X, y, sample_weight, "euclidean")
+            rows = Rows.of(X.astype(np.float64), y.reshape(len(y), -1), sample_weight)
+            self._standard, self._dtype, self._output_shape = Standard.of(rows), X.dtype, y.shape[1:]
+            metric, degree = check_metric_to_learn(self.metric, self._standard.spread, degree)
+            teacher = Teacher(kernel, degree, metric, Settings(algorithm, "nearest", step=step))
+            metrics, folds = self._learn(teacher, rows, n_heads)
+            Z = self._standard(X.astype(np.float64))
+            self.heads_ = [teacher.head(each, Z, y, sample_weight, self.n_jobs) for each in metrics]
+            self._examples = rows.X[:: -(-len(rows.X) // _SLOPES)]
+            self.kernel_, self.degree_ = kernel, degree
+            if len(metrics) > 1:
+                oof = self._predict_folds(teacher, rows, metrics, folds)[rows.which].reshape(y.shape)
+                oof[rows.which < 0] = self.predict(X[rows.which < 0]) if (rows.which < 0).any() else 0
+                self.oof_prediction_ = oof.astype(X.dtype)
+                self.oof_score_ = r2_score(y, oof, sample_weight=sample_weight)
+        return self
+
+    def _learn(self, teacher, rows, n_heads):
+        """The metrics of the heads, and the fold of each row."""
+        random, Z = check_random_state(self.random_state), self._standard(rows.X)
+        n_heads = n_heads if len(Z) > 2 else 1
+        folds = rows.folds(n_heads, random) if n_heads > 1 else np.full(len(Z), -1)
+        taught = [np.flatnonzero(folds != fold) for fold in range(max(folds.max() + 1, 1))]
+        lessons = [teacher.learn(Z, rows, some, random) for some in taught]
+        return map_tiles(lambda tile: lessons[tile.start](), len(lessons), 1, self.n_jobs), folds
+
+    def _predict_folds(self, teacher, rows, metrics, folds):
+        """What each fold is predicted by the rows outside of it."""
+        Z, predictions = self._standard(rows.X), np.empty_like(rows.y)
+        for fold, metric in enumerate(metrics):
+            inside, others = folds == fold, folds != fold
+            head = teacher.head(metric, Z[others], rows.y[others], rows.sample_weight[others], self.n_jobs)
+            at = np.clip(Z[inside], Z[others].min(axis=0), Z[others].max(axis=0)) if self.clip else Z[inside]
+            predictions[inside] = head.smoother.predict(head.seen(at))
+        return predictions
+
+    def predict(self, X):
+        """Predict the labels of queries.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, n_features), or None
+            The queries. None stands for the training rows, each smoothed without itself by heads that were learned
+            with it: `oof_prediction_` is more honest.
+
+        Returns
+        -------
+        y : ndarray of shape (n_queries,) or (n_queries, n_outputs)
+            In the dtype of the training rows.
+
+        Raises
+        ------
+        ValueError
+            If X has other features than the training rows. For X=None, if there is only one training row.
+        """
+        check_is_fitted(self)
+        if X is None:
+            return self._mean(head.smoother.predict(None) for head in self.heads_)
+        Z = self._queries(X)
+        return self._mean(head.smoother.predict(head.seen(Z)) for head in self.heads_)
+
+    def gradient(self, X):
+        """Compute the slope of `predict` at each query, zero in a feature that is clipped there.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, n_features)
+            The queries.
+
+        Returns
+        -------
+        gradient : ndarray of shape (n_queries, n_features) or (n_queries, n_features, n_outputs)
+            In units of the labels over those of the features.
+        """
+        check_is_fitted(self)
+        X = check_queries(self, X, "euclidean").astype(np.float64)
+        Z = self._standard(X, self.clip)
+        slopes = np.zeros((*X.shape, int(np.prod(self._output_shape))))
+        for head in self.heads_:
+            by_head = head.smoother.gradient(head.seen(Z)).reshape(len(X), len(head.components), -1)
+            slopes += np.einsum("mik,ij->mjk", by_head, head.components / self._standard.spread) / len(self.heads_)
+        if self.clip:
+            slopes[(X < self._standard.low) | (X > self._standard.high)] = 0
+        return slopes.reshape(*X.shape, *self._output_shape).astype(self._dtype)
+
+    def attention_weights(self, X, *, effective=True):
+        """Compute the weight of each training label for each query.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, n_features)
+            The queries.
+
+        effective : bool, default=True
+            Whether to return what the labels weigh in the prediction: ``weights @ y`` equals ``predict(X)``, and for
+            ``degree=1`` weights can be negative. Else the attention itself, the kernel's shares, which never are.
+
+        Returns
+        -------
+        weights : ndarray of shape (n_queries, n_samples)
+            The mean of the heads. Rows sum to 1.
+        """
+        check_is_fitted(self)
+        Z = self._queries(X)
+        return self._mean(head.attention_weights(Z, effective) for head in self.heads_)
+
+    def explain(self, X, n_rows=5):
+        """Name the training rows that a prediction rests on most: those with the largest attention.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, n_features)
+            The queries.
+
+        n_rows : int, default=5
+            Rows for each query.
+
+        Returns
+        -------
+        explanation : :class:`~sklearn.utils.Bunch` or DataFrame
+            With `query` and `row`, numbers from 0; `attention`, the kernel's share; `weight`, what the label weighs
+            in the prediction; `distance`, the mean of the heads; and `label`, or one for each output. If X is a
+            DataFrame (of pandas or polars), one with these columns, else a Bunch of arrays of shape
+            (n_queries * n_rows,); the rows of each query by descending attention.
+        """
+        n_rows = check_count(n_rows, "n_rows")
+        check_is_fitted(self)
+        attention, weight = self.attention_weights(X, effective=False), self.attention_weights(X)
+        return explain_rows(X, self.heads_, self._queries(X), attention, weight, n_rows)
+
+    def effective_sample_size(self, X):
+        """Compute how many training rows of equal attention would tell as much as those about each query.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, n_features)
+            The queries.
+
+        Returns
+        -------
+        size : ndarray of shape (n_queries,)
+            One over the sum of the squared attention, the mean of the heads; at least 1.
+        """
+        check_is_fitted(self)
+        Z = self._queries(X)
+        sizes = [np.empty(0, self._dtype)]
+        for some in batches(len(Z), row_batch(self.heads_[0].n_rows)):
+            attention = self._mean(head.attention_weights(Z[some], effective=False) for head in self.heads_)
+            sizes.append(1 / np.square(attention).sum(axis=1))
+        return np.concatenate(sizes)
+
+    def extrapolates(self, X, *, share=0.01):
+        """Tell which queries to doubt: those beyond the range of a feature, or far from all rows to most heads.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, n_features)
+            The queries.
+
+        share : float, default=0.01
+            The share of training rows that may be further from their nearest other row, as in
+            :meth:`NadarayaWatsonRegressor.extrapolates`.
+
+        Returns
+        -------
+        extrapolates : ndarray of bool of shape (n_queries,)
+        """
+        check_is_fitted(self)
+        X = check_queries(self, X, "euclidean").astype(np.float64)
+        Z = self._standard(X)
+        beyond = ((X < self._standard.low) | (X > self._standard.high)).any(axis=1)
+        return beyond | (
+            np.mean([head.smoother.extrapolates(head.seen(Z), share=share) for head in self.heads_], axis=0) > 0.5
+        )
+
+    @property
+    def components_(self):
+        check_is_fitted(self)
+        return [head.components / self._standard.spread for head in self.heads_]
+
+    @property
+    def scales_(self):
+        check_is_fitted(self)
+        return np.array([np.linalg.norm(head.components, axis=0) for head in self.heads_])
+
+    @property
+    def feature_importances_(self):
+        check_is_fitted(self)
+        slopes = self.gradient(self._examples).reshape(len(self._examples), self.n_features_in_, -1)
+        squares = np.square(slopes * np.where(np.isfinite(self._standard.spread), self._standard.spread, 0)[:, None])
+        importances = squares.mean(axis=(0, 2))
+        return importances / importances.sum() if importances.any() else importances
+
+    @property
+    def attention_weights_(self):
+        check_is_fitted(self)
+        return AttentionMatrix([head.algorithm for head in self.heads_], "nearest", self.n_jobs)
+
+    def _queries(self, X):
+        return self._standard(check_queries(self, X, "euclidean").astype(np.float64), self.clip)
+
+    def _mean(self, parts):
+        return (sum(parts) / len(self.heads_)).astype(self._dtype)
