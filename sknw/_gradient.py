@@ -204,19 +204,20 @@ def _others(problem, rows):
     kernel, repetitions = problem.kernel, np.maximum(problem.repetitions[rows], 1)
     once = np.flatnonzero(repetitions == 1)
     own = once, rows[once]
-    t = problem.hide(problem.row_squares(rows), None, np.inf)
-    t[own] = np.inf
-    lowest = t.min(axis=1, keepdims=True)
-    t -= lowest
-    t = problem.hide(t, None, 0)
-    t[own] = 0
-    logs = kernel.log_ratio(lowest, t)
+    t = problem.row_squares(rows)
+    if kernel.is_product:  # its slope is the same everywhere, and t may be so large that its logarithm lost digits
+        others = problem.hide(t.copy(), None, np.inf)
+        others[own] = np.inf
+        t -= others.min(axis=1, keepdims=True)
+    slope = kernel.log_slope(t)
+    logs = problem.hide(kernel.log_ratio(np.zeros(1), t), None, -np.inf)
+    logs[own] = -np.inf
+    logs -= logs.max(axis=1, keepdims=True)
     weights = np.exp(np.maximum(logs, LOWEST_LOG, out=logs), out=logs)
     weights *= problem.weight
+    weights[own] = 0
     weights[np.arange(len(rows)), rows] *= 1 - 1 / repetitions
-    if not kernel.is_product:  # whose slope is the same everywhere
-        t += lowest
-    return weights, kernel.log_slope(t)
+    return weights, slope
 
 
 def fitted_slopes(problem: Problem, n_jobs: int | None = None) -> np.ndarray:

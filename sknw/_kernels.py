@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
-from numpy.polynomial.polynomial import polyder, polyval
+from numpy.polynomial.polynomial import polyder
 
 Profile = Callable[[np.ndarray], np.ndarray]
 
@@ -129,16 +129,17 @@ class Kernel:
             return np.broadcast_to(self.log_ratio(np.zeros(1), np.ones(1)), t.shape)
         if self.polynomial is not None:
             step = np.sqrt(t)
-            k = polyval(step, self.polynomial)
-            change = polyval(step, polyder(self.polynomial)) - self.rate * k
-            k = np.where(step <= self.support, k, 0)
+            k = _horner(self.polynomial, step)
+            change = _horner(polyder(self.polynomial), step) - self.rate * k
+            k = k if self.support == np.inf else np.where(step <= self.support, k, 0)
         elif self.log_ratio is not None:
-            step, k = _RELATIVE_STEP * t, np.ones_like(t)
+            step, k = _RELATIVE_STEP * t, 1.0
             change = self.log_ratio(t - step, 2 * step)
         else:
             step, k = _RELATIVE_STEP * t, self.of_square(t.copy())
             change = self.of_square(t + step) - self.of_square(t - step)
-        return np.divide(change, 2 * step * k, out=np.zeros_like(t), where=(k > 0) & (t > 0))
+        step *= 2 * k
+        return np.divide(change, step, out=np.zeros_like(t), where=step > 0)
 
     def step(self, u: np.ndarray, drop: np.ndarray) -> np.ndarray:
         """How far beyond u log K has fallen by `drop`, a little more than needed; inf where it never has.
@@ -249,8 +250,18 @@ def _matern32(t):
     return (1 + v) * np.exp(-v)
 
 
+def _horner(coefficients, u):
+    """A polynomial at u; a number if it is one."""
+    value = coefficients[-1]
+    for coefficient in coefficients[-2::-1]:
+        value = value * u + coefficient
+    return value
+
+
 def _step(t0, dt):
     """sqrt(t0 + dt) - sqrt(t0), as a quotient that does not cancel."""
+    if not np.any(t0):
+        return np.sqrt(dt)
     roots = np.sqrt(np.maximum(t0 + dt, 0))
     roots += np.sqrt(t0) + _TINY  # for nothing by nothing
     return dt / roots

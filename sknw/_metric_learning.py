@@ -53,6 +53,8 @@ class Descent:
     settings : Settings
     ridges : (float, float), default=None
         The smallest ridge and the largest, where one is sought too: its logarithm is the last.
+    tolerance : float, default=1e-7
+        It is enough if the logarithm of the error falls by less.
 
     Attributes
     ----------
@@ -71,8 +73,10 @@ class Descent:
         rows: np.ndarray,
         settings: Settings,
         ridges: tuple[float, float] | None = None,
+        tolerance: float = 1e-7,
     ):
         self._problem, self._unit, self._bounds, self.rows = problem, unit, np.log(bounds), rows
+        self._tolerance = tolerance
         self._ridges = None if ridges is None else np.log(ridges)
         self._settings, self._n_errors = settings, problem.repetitions[rows].sum()
         self._smooth = problem.kernel.log_ratio is not None
@@ -127,7 +131,7 @@ class Descent:
         bounds = [self._bounds] * self.active.sum() + ([] if self._ridges is None else [self._ridges])
         logs = np.clip(logs, *np.transpose(bounds))
         if self._smooth:
-            options = {"ftol": 1e-7, "gtol": 1e-5, "maxiter": iterations}
+            options = {"ftol": self._tolerance, "gtol": 1e-5, "maxiter": iterations}
             found = minimize(self._objective, logs, jac=True, bounds=bounds, method="L-BFGS-B", options=options)
         else:
             options = {"xtol": 1e-2, "ftol": 1e-4, "maxiter": max(1, iterations // _SWEEP)}

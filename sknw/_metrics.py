@@ -30,8 +30,12 @@ _RIDGE_BOUNDS = np.exp([-7, 4])
 # Iterations from the better of two starts.
 _ITERATIONS = 20
 
-# Rows whose errors decide where a search begins.
+# Rows whose errors decide where a search begins, and where it ends.
 _SCOUTS = 400
+_JUDGES = 600
+
+# It is enough if the logarithm of the error falls by less.
+_TOLERANCE = 1e-4
 
 # Bandwidths of weighted means are so much narrower than those of lines.
 _WIDER = np.exp(0.7)
@@ -70,18 +74,18 @@ def _isotropic(problem: Problem, settings: Settings) -> Metric:
 
 def _ard(problem: Problem, settings: Settings) -> Metric:
     """Automatic relevance determination: one bandwidth for each feature, without those that no one needs."""
-    rows = _scouts(problem)
-    every, unit = np.arange(len(problem.y)), np.ones(problem.X.shape[1])
+    scouts, judges = _some(problem, _SCOUTS), _some(problem, _JUDGES)
+    unit = np.ones(problem.X.shape[1])
     bandwidth, ridge, _ = equal_bandwidths(problem)
     start = np.log(np.full(len(unit), bandwidth))
     if problem.degree == 0:
-        descent = Descent(problem, unit, _BOUNDS, every, settings)
+        descent = Descent(problem, unit, _BOUNDS, judges, settings, tolerance=_TOLERANCE)
         starts = [start, descent.slope_start(start)]
     else:
         mean = replace(problem, degree=0, ridge=0.0)
         narrow = np.log(np.full(len(unit), equal_bandwidths(mean)[0]))
-        narrow = Descent(mean, unit, _BOUNDS, rows, settings).descend(narrow, _ITERATIONS)
-        descent = Descent(problem, unit, _BOUNDS, every, settings, _RIDGE_BOUNDS)
+        narrow = Descent(mean, unit, _BOUNDS, scouts, settings, tolerance=_TOLERANCE).descend(narrow, _ITERATIONS)
+        descent = Descent(problem, unit, _BOUNDS, judges, settings, _RIDGE_BOUNDS, _TOLERANCE)
         starts = [np.append(start, np.log(ridge)), np.append(narrow + np.log(_WIDER), np.log(_RIDGES[1]))]
     logs = descent.from_starts(starts)
     if len(unit) > 1:
@@ -161,7 +165,7 @@ METRICS: dict[str, Callable[[Problem, Settings], Metric]] = {
 
 def equal_bandwidths(problem: Problem) -> tuple[float, float, float]:
     """One bandwidth for all features, the ridge, and their error, as far as some rows tell."""
-    unit, rows = np.sqrt(problem.X.shape[1]), _scouts(problem)
+    unit, rows = np.sqrt(problem.X.shape[1]), _some(problem, _SCOUTS)
 
     def error(bandwidth, ridge):
         return error_gradient(replace(problem, bandwidth=bandwidth, ridge=ridge), rows)[0]
@@ -176,7 +180,7 @@ def equal_bandwidths(problem: Problem) -> tuple[float, float, float]:
 
 def fitted_ridge(problem: Problem, components: np.ndarray) -> Metric:
     """The metric of a given matrix, with the ridge that suits it."""
-    seen, rows = replace(problem, X=problem.X @ components.T), _scouts(problem)
+    seen, rows = replace(problem, X=problem.X @ components.T), _some(problem, _SCOUTS)
     ridges = _RIDGES if problem.degree else (0.0,)
     return Metric(components, min(ridges, key=lambda ridge: error_gradient(replace(seen, ridge=ridge), rows).error))
 
@@ -187,10 +191,10 @@ def untaught(problem: Problem) -> Metric:
     return Metric(np.eye(n_features) / np.sqrt(n_features), _RIDGES[-1] if problem.degree else 0.0)
 
 
-def _scouts(problem):
-    """Some rows, evenly from all."""
+def _some(problem, most):
+    """So many rows at most, evenly from all."""
     n = len(problem.y)
-    return np.unique(np.linspace(0, n - 1, min(n, _SCOUTS)).astype(int))
+    return np.unique(np.linspace(0, n - 1, min(n, most)).astype(int))
 
 
 def _fitted(problem, components):
