@@ -6,7 +6,7 @@ from pathlib import Path
 from sknw import datasets
 from sknw._attention_regressor import AttentionRegressor
 from sknw._bandwidth_path import bandwidth_path
-from sknw._displays import AttentionDisplay, BandwidthDisplay, KernelDisplay, RegressionDisplay
+from sknw._displays import AttentionDisplay, BandwidthDisplay, KernelDisplay, RegressionDisplay, ScaleDisplay
 from sknw._kernels import KERNELS, Kernel
 from sknw._local_polynomial import LocalPolynomialRegressor
 from sknw._nadaraya_watson import NadarayaWatsonRegressor
@@ -23,6 +23,7 @@ __all__ = [
     "LocalPolynomialRegressor",
     "NadarayaWatsonRegressor",
     "RegressionDisplay",
+    "ScaleDisplay",
     "bandwidth_path",
     "datasets",
 ]

@@ -24,7 +24,7 @@ def explain_rows(X, heads: list[Head], Z: np.ndarray, attention: np.ndarray, wei
     """
     y = heads[0].algorithm.problem.y
     rows = np.argsort(-attention, axis=1, kind="stable")[:, :n_rows]
-    distance = sum(np.take_along_axis(head.distances(Z), rows, axis=1) for head in heads) / len(heads)
+    distance = np.mean([np.take_along_axis(head.distances(Z), rows, axis=1) for head in heads], axis=0)
     columns = {
         "query": np.repeat(np.arange(len(rows)), rows.shape[1]),
         "row": rows.ravel(),

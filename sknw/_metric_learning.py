@@ -81,7 +81,8 @@ class Descent:
         self._settings, self._n_errors = settings, problem.repetitions[rows].sum()
         self._smooth = problem.kernel.log_ratio is not None
         variance = problem.variances[0] if len(problem.variances) == 1 else 1.0
-        self._no_error = _NO_ERROR * variance + np.finfo(float).tiny
+        self._variance = variance + np.finfo(float).tiny
+        self._no_error = _NO_ERROR * self._variance
         self.active = np.isfinite(unit)
         self.tried: list[tuple[np.ndarray, float]] = []
         self._known: dict[bytes, tuple[float, np.ndarray]] = {}
@@ -160,7 +161,7 @@ class Descent:
         bandwidths = slice(self.active.sum())
         deviations[bandwidths] = logs[bandwidths] - logs[bandwidths].mean()
         error += self._no_error
-        objective = np.log(error) + shrinkage * deviations @ deviations
+        objective = np.log(error / self._variance) + shrinkage * deviations @ deviations
         return _rounded(objective), _rounded(gradient / error + 2 * shrinkage * deviations)
 
     def _error(self, logs):

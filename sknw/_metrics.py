@@ -21,11 +21,11 @@ from sknw._metric_learning import Descent
 # Bandwidths that are tried, in units of the root of the number of features, and the least and the largest that are
 # found. With a wide one a feature has hardly any attention, but a slope.
 _GRID = np.exp(np.linspace(-2, 2, 9))
-_BOUNDS = np.exp([-5, 9])
+_BOUNDS = float(np.exp(-5)), float(np.exp(9))
 
 # Ridges that are tried, and the bounds of those that are found.
 _RIDGES = (0.02, 0.1, 0.5, 2.5)
-_RIDGE_BOUNDS = np.exp([-7, 4])
+_RIDGE_BOUNDS = float(np.exp(-7)), float(np.exp(4))
 
 # Iterations from the better of two starts.
 _ITERATIONS = 20

@@ -18,6 +18,7 @@ from sknw import (
     KernelDisplay,
     NadarayaWatsonRegressor,
     RegressionDisplay,
+    ScaleDisplay,
 )
 from sknw.datasets import make_sine
 
@@ -40,6 +41,7 @@ def _close_figures():
         lambda **kw: RegressionDisplay.from_estimator(MODEL, X, Y, return_std=True, coverage=0.9, **kw),
         lambda **kw: AttentionDisplay.from_estimator(MODEL, X, **kw),
         lambda **kw: BandwidthDisplay.from_estimator(MODEL, **kw),
+        lambda **kw: ScaleDisplay(np.ones((2, 3)), ["a", "b", "c"]).plot(**kw),
     ],
 )
 def test_convention(draw):

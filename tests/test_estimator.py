@@ -24,7 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
-from sknw import KERNELS, Kernel, LocalPolynomialRegressor, NadarayaWatsonRegressor
+from sknw import KERNELS, AttentionRegressor, Kernel, LocalPolynomialRegressor, NadarayaWatsonRegressor
 
 CONFIGURATIONS = [
     NadarayaWatsonRegressor(),
@@ -40,6 +40,8 @@ CONFIGURATIONS = [
     LocalPolynomialRegressor("epanechnikov", 2),
     LocalPolynomialRegressor(degree=0),
     LocalPolynomialRegressor(bandwidth="ard", ridge=0.1),
+    AttentionRegressor(n_heads=2),
+    AttentionRegressor(metric="mlkr", degree=0, n_heads=1),
 ]
 
 X, Y = make_regression(80, 4, noise=5, random_state=0)
@@ -54,7 +56,7 @@ def test_scikit_learn_checks(estimator, check):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("estimator", [*CONFIGURATIONS[:7], *CONFIGURATIONS[-4:]], ids=repr)
+@pytest.mark.parametrize("estimator", [*CONFIGURATIONS[:7], *CONFIGURATIONS[-6:]], ids=repr)
 def test_check_estimator(estimator):
     check_estimator(estimator)
 

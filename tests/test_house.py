@@ -16,14 +16,16 @@ PACKAGE = Path(sknw.__file__).parent
 # From the top down: a module imports from rooms below its own.
 FLOORS = [
     ["__init__"],
-    ["_bandwidth_path"],
+    ["_attention_regressor", "_bandwidth_path"],
+    ["_explanation"],
+    ["_heads"],
     ["_local_polynomial", "_nadaraya_watson"],
     ["_smoother"],
     ["_uncertainty_mixin"],
     ["_uncertainty"],
     ["_attention_matrix", "_progress", "_validation"],
     ["_ridge"],
-    ["_bandwidth"],
+    ["_bandwidth", "_metrics"],
     ["_metric_learning", "_trials"],
     ["_gradient"],
     ["_leave_one_out"],
