@@ -283,15 +283,8 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             In units of the labels over those of the features.
         """
         check_is_fitted(self)
-        X = check_queries(self, X, "euclidean").astype(np.float64)
-        Z = self._standard(X, self.clip)
-        slopes = np.zeros((*X.shape, int(np.prod(self._output_shape))))
-        for head in self.heads_:
-            by_head = head.smoother.gradient(head.seen(Z)).reshape(len(X), len(head.components), -1)
-            slopes += np.einsum("mik,ij->mjk", by_head, head.components / self._standard.spread) / len(self.heads_)
-        if self.clip:
-            slopes[(X < self._standard.low) | (X > self._standard.high)] = 0
-        return slopes.reshape(*X.shape, *self._output_shape).astype(self._dtype)
+        slopes = self._slopes(check_queries(self, X, "euclidean").astype(np.float64))
+        return slopes.reshape(*slopes.shape[:2], *self._output_shape).astype(self._dtype)
 
     def attention_weights(self, X, *, effective=True):
         """Compute the weight of each training label for each query.
@@ -396,8 +389,8 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
     @property
     def feature_importances_(self):
         check_is_fitted(self)
-        slopes = self.gradient(self._examples).reshape(len(self._examples), self.n_features_in_, -1)
-        squares = np.square(slopes * np.where(np.isfinite(self._standard.spread), self._standard.spread, 0)[:, None])
+        spread = np.where(self._standard.varies, self._standard.spread, 0)
+        squares = np.square(self._slopes(self._examples) * spread[:, None])
         importances = squares.mean(axis=(0, 2))
         return importances / importances.sum() if importances.any() else importances
 
@@ -405,6 +398,17 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
     def attention_weights_(self):
         check_is_fitted(self)
         return AttentionMatrix([head.algorithm for head in self.heads_], "nearest", self.n_jobs)
+
+    def _slopes(self, X):
+        """Of the mean of the heads at queries: (n_queries, n_features, n_outputs)."""
+        Z, slopes = self._standard(X, self.clip), []
+        for head in self.heads_:
+            by_head = head.smoother.gradient(head.seen(Z)).reshape(len(X), len(head.components), -1)
+            slopes.append(np.einsum("mik,ij->mjk", by_head, head.components / self._standard.spread))
+        mean = np.mean(slopes, axis=0)
+        if self.clip:
+            mean[(X < self._standard.low) | (X > self._standard.high)] = 0
+        return mean
 
     def _queries(self, X):
         return self._standard(check_queries(self, X, "euclidean").astype(np.float64), self.clip)

@@ -23,10 +23,6 @@ from sknw._algorithms import Monomials, Problem, Sums, monomials
 _LEAST_EIGENVALUE = 1e-6
 
 
-# Added to the diagonal of correlations, it makes singular ones regular.
-_LITTLE = 1e-13
-
-
 class Levers(NamedTuple):
     """What the weights of keys at queries are multiplied by, as polynomials.
 
@@ -181,8 +177,11 @@ def _inverses(matrices):
         return 1 / matrices[clear], clear
     try:
         inverses = np.linalg.inv(matrices)
-    except np.linalg.LinAlgError:  # for one that is singular; so little changes no other
-        inverses = np.linalg.inv(matrices + _LITTLE * np.eye(matrices.shape[1]))
+    except np.linalg.LinAlgError:  # for one that is singular
+        values = np.linalg.eigvalsh(matrices)
+        lengths = np.divide(1, values, out=np.full_like(values, np.inf), where=values > 0)
+        clear = np.square(lengths).sum(axis=1) < _LEAST_EIGENVALUE**-2
+        return np.linalg.inv(matrices[clear]), clear
     # The length of an inverse is at least the inverse of the least eigenvalue.
     clear = np.einsum("mij,mij->m", inverses, inverses) < _LEAST_EIGENVALUE**-2
     return inverses[clear], clear

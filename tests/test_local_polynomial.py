@@ -98,6 +98,15 @@ def test_too_few_different_rows_lower_the_degree(degree):
         np.testing.assert_allclose(doubled, fit(X[:, :1], Y).predict(Q[:, :1]), atol=1e-9)
 
 
+def test_features_that_are_one_in_part_of_the_data():
+    x = np.tile(X[:, :1], 12)
+    x[X[:, 1] > 0] += RNG.normal(size=((X[:, 1] > 0).sum(), 12))
+    model = LocalPolynomialRegressor("epanechnikov", bandwidth=2.0).fit(x, Y)
+    some = model.predict(x[X[:, 1] <= 0])
+    assert np.isfinite(model.predict(x)).all()
+    np.testing.assert_allclose(model.predict(x)[X[:, 1] <= 0], some)
+
+
 @pytest.mark.parametrize("ridge", [0.0, 0.1])
 @pytest.mark.parametrize("degree", [1, 2])
 @pytest.mark.parametrize("kernel", LOG_PROFILES)
