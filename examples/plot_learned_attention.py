@@ -7,8 +7,8 @@ A hand-picked kernel looks at all features alike: rows that differ in a feature 
 """
 
 # %%
-# One feature in ten makes a wave; nine are noise. A kernel with one bandwidth for all has to look far to find
-# neighbours, and what it finds are rows that hardly matter: its heatmap is a fog. The learned one looks along the
+# One feature in ten makes a wave; nine are noise. To a kernel with one bandwidth for all features, hardly any row is
+# near, and those that are nearest have little to say: what it looks at is scattered. The learned one looks along the
 # diagonal, at rows that are alike in the first feature. Rows and columns are ordered by that.
 import matplotlib.pyplot as plt
 import numpy as np
@@ -28,7 +28,7 @@ models = {
 }
 fig, axes = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
 for ax, (name, model) in zip(axes, models.items(), strict=True):
-    AttentionDisplay.from_estimator(model, X, ax=ax)
+    AttentionDisplay.from_estimator(model, X, queries[:150], ax=ax, vmax=0.5)
     ax.set_title(f"{name}: R² against the truth {r2_score(truth, model.predict(queries)):.2f}")
 plt.show()
 
