@@ -129,9 +129,11 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
     Notes
     -----
     A head is learned by L-BFGS from two starts, over the logarithms of its scales and of its ridge; deviations of the
-    former from their mean cost 2 / n of their square, so that features are alike unless the labels say otherwise.
-    Beyond 1000 rows a head learns from 1000 of them, and is tuned to all by the errors of 500 others. What is learned
-    is the same for rows in any order, and for a row of the integer weight k as for k rows.
+    former from their mean cost 2 / n of their square, so that features are alike unless the labels say otherwise. If
+    the folds are predicted better with equal scales, in all heads together, these are taken: with few rows and many
+    features, to learn more is to learn noise. Beyond 1000 rows a head learns from 1000 of them, and is tuned to all by
+    the errors of 500 others. What is learned is the same for rows in any order, and for a row of the integer weight k
+    as for k rows.
 
     Steps and categories with many values suit trees better, and very smooth functions with few rows Gaussian processes.
 
@@ -213,26 +215,41 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             self._standard, self._dtype, self._output_shape = Standard.of(rows), X.dtype, y.shape[1:]
             metric, degree = check_metric_to_learn(self.metric, self._standard.spread, degree)
             teacher = Teacher(kernel, degree, metric, Settings(algorithm, "nearest", step=step))
-            metrics, folds = self._learn(teacher, rows, n_heads)
+            metrics, oof = self._learn(teacher, rows, n_heads)
             Z = self._standard(X.astype(np.float64))
             self.heads_ = [teacher.head(each, Z, y, sample_weight, self.n_jobs) for each in metrics]
             self._examples = rows.X[:: -(-len(rows.X) // _SLOPES)]
             self.kernel_, self.degree_ = kernel, degree
-            if len(metrics) > 1:
-                oof = self._predict_folds(teacher, rows, metrics, folds)[rows.which].reshape(y.shape)
-                oof[rows.which < 0] = self.predict(X[rows.which < 0]) if (rows.which < 0).any() else 0
-                self.oof_prediction_ = oof.astype(X.dtype)
-                self.oof_score_ = r2_score(y, oof, sample_weight=sample_weight)
+            if oof is not None:
+                self._score(X, y, sample_weight, oof[rows.which], rows.which < 0)
         return self
 
     def _learn(self, teacher, rows, n_heads):
-        """The metrics of the heads, and the fold of each row."""
+        """The metrics of the heads; and if there are several, what each row is predicted from outside of its fold."""
         random, Z = check_random_state(self.random_state), self._standard(rows.X)
-        n_heads = n_heads if len(Z) > 2 else 1
-        folds = rows.folds(n_heads, random) if n_heads > 1 else np.full(len(Z), -1)
-        taught = [np.flatnonzero(folds != fold) for fold in range(max(folds.max() + 1, 1))]
+        folds = rows.folds(n_heads, random) if n_heads > 1 and len(Z) > 2 else np.zeros(len(Z), dtype=int)
+        several = folds.max() > 0
+        taught = [np.flatnonzero(~several | (folds != fold)) for fold in range(folds.max() + 1)]
         lessons = [teacher.learn(Z, rows, some, random) for some in taught]
-        return map_tiles(lambda tile: lessons[tile.start](), len(lessons), 1, self.n_jobs), folds
+        learned = map_tiles(lambda tile: lessons[tile.start](), len(lessons), 1, self.n_jobs)
+        if not several:
+            return [learned[0][0]], None
+        choices = list(zip(*learned, strict=True))
+        tried = [self._predict_folds(teacher, rows, metrics, folds) for metrics in choices]
+        spread = np.maximum(rows.y.std(axis=0), np.finfo(float).tiny)
+        errors = [
+            np.average(np.square((each - rows.y) / spread).sum(axis=1), weights=rows.sample_weight) for each in tried
+        ]
+        best = int(np.argmin(errors))
+        return choices[best], tried[best]
+
+    def _score(self, X, y, sample_weight, oof, absent):
+        """Keep the predictions of rows from outside of their folds; those without weight are in none."""
+        oof = oof.reshape(y.shape)
+        if absent.any():
+            oof[absent] = self.predict(X[absent])
+        self.oof_prediction_ = oof.astype(X.dtype)
+        self.oof_score_ = r2_score(y, oof, sample_weight=sample_weight)
 
     def _predict_folds(self, teacher, rows, metrics, folds):
         """What each fold is predicted by the rows outside of it."""

@@ -180,19 +180,21 @@ class Teacher(NamedTuple):
         order = random.permutation(len(taught)) if len(taught) > _LEARNING_ROWS else np.arange(len(taught))
         some, others = np.sort(order[:_LEARNING_ROWS]), order[_LEARNING_ROWS:][:_TUNING_ROWS]
 
-        def learn_metric():
+        def learn_metrics():
             part = problem.part(some)
-            if not isinstance(self.metric, str):
-                metric = fitted_ridge(part, self.metric)
-            elif len(some) < 3 or not (part.variances > 0).any():
-                metric = untaught(part)
+            if isinstance(self.metric, str):
+                names = dict.fromkeys((self.metric, "isotropic"))
+                nothing = len(some) < 3 or not (part.variances > 0).any()
+                metrics = [untaught(part) if nothing else METRICS[name](part, self.settings) for name in names]
+                metrics = [
+                    self._tuned(problem, metric, np.sort(others)) if len(others) else metric for metric in metrics
+                ]
             else:
-                metric = METRICS[self.metric](part, self.settings)
-                metric = self._tuned(problem, metric, np.sort(others)) if len(others) else metric
+                metrics = [fitted_ridge(part, self.metric)]
             self.settings.step()
-            return metric
+            return metrics
 
-        return learn_metric
+        return learn_metrics
 
     def _tuned(self, problem, metric, others):
         """The metric at the multiple of the lowest error of other rows."""

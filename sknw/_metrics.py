@@ -20,11 +20,15 @@ from sknw._metric_learning import Descent
 
 # Bandwidths that are tried, in units of the root of the number of features, and the least and the largest that are
 # found. With a wide one a feature has hardly any attention, but a slope.
-_GRID = np.exp(np.linspace(-2, 2, 9))
+_GRID = np.exp(np.linspace(-2, 4, 13))
 _BOUNDS = float(np.exp(-5)), float(np.exp(9))
 
-# Ridges that are tried, and the bounds of those that are found.
-_RIDGES = (0.02, 0.1, 0.5, 2.5)
+# What the best of these is multiplied by, once its ridge is known.
+_STEPS = np.exp([-0.5, -0.25, 0, 0.25, 0.5])
+
+# Ridges that are tried, that of the first bandwidths, and the bounds of those that are found.
+_RIDGES = (0.003, 0.02, 0.1, 0.5, 2.5)
+_FIRST_RIDGE = 0.1
 _RIDGE_BOUNDS = float(np.exp(-7)), float(np.exp(4))
 
 # Iterations from the better of two starts.
@@ -86,7 +90,7 @@ def _ard(problem: Problem, settings: Settings) -> Metric:
         narrow = np.log(np.full(len(unit), equal_bandwidths(mean)[0]))
         narrow = Descent(mean, unit, _BOUNDS, scouts, settings, tolerance=_TOLERANCE).descend(narrow, _ITERATIONS)
         descent = Descent(problem, unit, _BOUNDS, judges, settings, _RIDGE_BOUNDS, _TOLERANCE)
-        starts = [np.append(start, np.log(ridge)), np.append(narrow + np.log(_WIDER), np.log(_RIDGES[1]))]
+        starts = [np.append(start, np.log(ridge)), np.append(narrow + np.log(_WIDER), np.log(_FIRST_RIDGE))]
     logs = descent.from_starts(starts)
     if len(unit) > 1:
         kept = descent.drop(logs)
@@ -154,7 +158,7 @@ def _mlkr(problem: Problem, settings: Settings) -> Metric:
     return _fitted(problem, best[1])[1]
 
 
-#: What `AttentionRegressor` can learn.
+#: What `AttentionRegressor` can learn. It gives way to "isotropic" if that predicts rows better which it has not seen.
 METRICS: dict[str, Callable[[Problem, Settings], Metric]] = {
     "isotropic": _isotropic,
     "ard": _ard,
@@ -170,11 +174,12 @@ def equal_bandwidths(problem: Problem) -> tuple[float, float, float]:
     def error(bandwidth, ridge):
         return error_gradient(replace(problem, bandwidth=bandwidth, ridge=ridge), rows)[0]
 
-    ridges = _RIDGES if problem.degree else (0.0, 0.0)
-    bandwidth = min(_GRID * unit, key=lambda bandwidth: error(bandwidth, ridges[1]))
-    ridge = min(ridges, key=lambda ridge: error(bandwidth, ridge))
-    fine = bandwidth * np.exp([-0.25, 0, 0.25])
-    bandwidth = min(fine, key=lambda bandwidth: error(bandwidth, ridge))
+    ridges = _RIDGES if problem.degree else (0.0,)
+    first = _FIRST_RIDGE if problem.degree else 0.0
+    bandwidth = min(_GRID * unit, key=lambda bandwidth: error(bandwidth, first))
+    for _ in range(2):
+        ridge = min(ridges, key=lambda ridge: error(bandwidth, ridge))
+        bandwidth = min(bandwidth * _STEPS, key=lambda bandwidth: error(bandwidth, ridge))
     return float(bandwidth), ridge, error(bandwidth, ridge)
 
 
