@@ -8,13 +8,19 @@ OLDEST := .venv-oldest/bin
 PYTEST := SCIPY_ARRAY_API=1 MPLBACKEND=Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest fuzz lint format bench coverage clean
+.PHONY: help demo docs docs-check test test-oldest fuzz lint format bench coverage clean
 
 help:  ## Show these lines
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: .venv/demo  ## Run the examples, and write their figures to build/demo/
 	$(BIN)/python examples/demo.py
+
+docs: .venv/docs  ## Build the site, in build/docs/
+	$(BIN)/sphinx-build -n -W --keep-going -j 2 -d build/doctrees docs build/docs
+
+docs-check: docs  ## Look for broken links, missing pictures and script errors in the site (needs Chromium)
+	$(BIN)/python docs/check.py
 
 test: .venv/test  ## Run all tests
 	$(PYTEST) $(BIN)/python -m pytest -n 2
@@ -43,6 +49,7 @@ coverage: .venv/demo  ## Simulate how often intervals and bands cover what they 
 
 clean:  ## Remove everything that these commands made
 	rm -rf .venv .venv-oldest build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf docs/api docs/gallery docs/tutorial docs/generated docs/_static/*.svg
 
 .venv/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "sknw needs Python 3.11 or later")'
@@ -53,7 +60,7 @@ clean:  ## Remove everything that these commands made
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
-.venv/test .venv/lint: .venv/%: .venv/python pyproject.toml
+.venv/docs .venv/test .venv/lint: .venv/%: .venv/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[$*]'
 	touch $@
 
