@@ -1,0 +1,248 @@
+"""The tables of the site, computed at each build: docs/generated/*.csv, which pages include."""
+
+import csv
+import json
+import re
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from scipy.integrate import quad
+
+from sknw import KERNELS, LocalPolynomialRegressor, NadarayaWatsonRegressor
+
+DOCS = Path(__file__).parents[1]
+DATA = DOCS.parent / "tests" / "data"
+RESULTS = DOCS.parent / "benchmarks" / "results"
+
+# Two kernels smooth alike with bandwidths in the ratio of their canonical ones (J. S. Marron and D. Nolan 1988).
+FAR = 200
+
+
+def canonical_bandwidth(kernel):
+    """(R(K) / mu(K)**2)**(1/5) of a kernel with these moments: roughness, and variance."""
+    mass, variance, roughness = (
+        2 * quad(lambda u, p=p, q=q: u**p * kernel(u) ** q, 0, min(kernel.support, FAR), limit=500)[0]
+        for p, q in ((0, 1), (2, 1), (0, 2))
+    )
+    return (roughness / mass**2 / (variance / mass) ** 2) ** (1 / 5)
+
+
+def serves(name, algorithm):
+    """Whether an algorithm serves a kernel, in one feature."""
+    X = np.arange(5.0)[:, None]
+    try:
+        NadarayaWatsonRegressor(name, bandwidth=2.0, algorithm=algorithm).fit(X, X[:, 0])
+    except ValueError:
+        return "no"
+    return "yes"
+
+
+def kernels():
+    """What is known of each kernel."""
+    listed = re.search(r"kernel : .*?(?=bandwidth : )", NadarayaWatsonRegressor.__doc__, re.DOTALL)[0]
+    formulas = dict(re.findall(r'"(\w+)" ([^,;]+)[,;]', listed))
+    gaussian = canonical_bandwidth(KERNELS["gaussian"])
+    yield "name", "K(u)", "zero beyond", "also called", "as wide as a Gaussian of 1", "cells", "tree"
+    for name, kernel in KERNELS.items():
+        if name == kernel.name:
+            aliases = ", ".join(alias for alias, other in KERNELS.items() if other is kernel and alias != name)
+            ends = "u = 1" if kernel.support == 1 else "never"
+            alike = "" if name in ("constant", "cauchy") else f"{canonical_bandwidth(kernel) / gaussian:.2f}"
+            yield name, formulas[name], ends, aliases, alike, serves(name, "cells"), serves(name, "tree")
+
+
+def cases(name):
+    """The cases of a file of reference numbers, and the file."""
+    file = json.loads((DATA / f"{name}.json").read_text())
+    return file["cases"], file
+
+
+def table(name):
+    """Columns of a data set, by name."""
+    return np.genfromtxt(DATA / f"{name}.csv", delimiter=",", names=True)
+
+
+def column(values):
+    """One feature, or several, as a matrix."""
+    return np.asarray(values, dtype=float).reshape(len(values), -1)
+
+
+def textbook():
+    """Predictions and the weights of one query."""
+    every, file = cases("d2l_attention_pooling")
+    X, y, queries = column(file["x"]), file["y"], column(file["x_query"])
+    for case in every:
+        kernel = "triangular" if case["kernel"].startswith("epan") else case["kernel"]
+        model = NadarayaWatsonRegressor(kernel, case["sigma"]).fit(X, y)
+        yield model.predict(queries), case["y_hat"], np.ptp(y)
+
+
+def stata():
+    """Predictions."""
+    every, file = cases("stata_lpoly_ships")
+    X, y, queries = column(file["X"]), file["y"], column(file["X_query"])
+    for case in every:
+        model = NadarayaWatsonRegressor(case["kernel"], float(case["bandwidth"])).fit(X, y)
+        yield model.predict(queries), case["expected"], np.ptp(y)
+
+
+def cars():
+    """Speed and stopping distance."""
+    data = table("cars")
+    return column(data["speed"]), data["dist"]
+
+
+def cut_gaussian(u):
+    """The Gaussian of ksmooth."""
+    return np.exp(-(u**2) / 2) * (u <= 4)
+
+
+def ksmooth():
+    """Predictions, but where there are none."""
+    X, y = cars()
+    for case in cases("ksmooth_cars")[0]:
+        normal = case["kernel"] == "normal"
+        kernel, factor = (cut_gaussian, 0.3706506) if normal else ("boxcar", 0.5)
+        want = np.array(case["y"], dtype=float)
+        known = np.isfinite(want)
+        model = NadarayaWatsonRegressor(kernel, factor * case["bandwidth_R"]).fit(X, y)
+        yield model.predict(column(case["x"])[known]), want[known], np.ptp(y)
+
+
+LOCFIT = {"gauss": "gaussian", "tcub": "tricube", "epan": "epanechnikov", "rect": "boxcar", "bisq": "biweight"}
+
+
+def locfit(degree):
+    """Predictions, and the effective degrees of freedom."""
+    X, y = cars()
+    for case in cases("locfit_cars")[0]:
+        if case["kernel"] in LOCFIT and case["degree"] == degree:
+            bandwidth = case["h"] / (2.5 if case["kernel"] == "gauss" else 1)
+            model = LocalPolynomialRegressor(LOCFIT[case["kernel"]], degree, bandwidth).fit(X, y)
+            yield model.predict(column(case["x"])), case["pred"], np.ptp(y)
+            yield model.attention_weights_.trace(), case["df1"], 1.0
+
+
+def loess():
+    """Predictions: its bandwidth is the distance to a share of the rows, another one for each query."""
+    X, y = cars()
+    for case in cases("loess_cars")[0]:
+        if case["family"] == "gaussian":
+            for x, want in zip(case["x"], case["pred"], strict=True):
+                distances = np.sort(np.abs(X[:, 0] - x))
+                bandwidth = float(distances[int(np.floor(len(X) * case["span"])) - 1])
+                model = LocalPolynomialRegressor("tricube", case["degree"], bandwidth).fit(X, y)
+                yield model.predict([[x]]), want, np.ptp(y)
+
+
+def sm():
+    """Predictions, with one feature and with two."""
+    for case in cases("sm_regression")[0]:
+        if case["data"].startswith("airquality"):
+            air = table("airquality_complete")
+            X, y = np.c_[air["Wind"], air["Temp"]], air["Ozone"]
+        elif case["data"] == "cars":
+            X, y = cars()
+        else:
+            data = table(case["data"])
+            X, y = column(data["waiting"]), data["eruptions"]
+        model = LocalPolynomialRegressor(degree=case["poly.index"], bandwidth=case["h_cv"]).fit(X, y)
+        yield model.predict(column(case["eval"])), case["estimate"], np.ptp(y)
+
+
+def r_np():
+    """Predictions with one bandwidth a feature."""
+    for case in cases("statsmodels_kernelreg_Rnp")[0]:
+        if "R_r2" in case:
+            model = LocalPolynomialRegressor(degree=case["degree"], bandwidth=case["R_bw"]).fit(case["X"], case["y"])
+            yield model.predict(case["X"])[:5], case["R_mean_first5"], np.ptp(case["y"])
+
+
+def fda_usc():
+    """Matrices of weights."""
+    for case in cases("skfda_fdausc")[0]:
+        if case["id"].startswith("nw_hat"):
+            X = column(case["X"])
+            model = NadarayaWatsonRegressor(case["kernel"], float(case["bandwidth"])).fit(X, np.arange(len(X)))
+            yield np.asarray(model.attention_weights_), case["expected_hat"], 1.0
+
+
+# The system, what it gives and how exactly it is written down, and our numbers beside it.
+COMPARISONS = (
+    ("Dive into Deep Learning, section 11.2", "predictions of four kernels and bandwidths", "16 digits", textbook),
+    ("R ksmooth (R 4.2.2)", "weighted means, two kernels", "15 digits", ksmooth),
+    ("Stata lpoly, degree 0", "weighted means, five kernels", "6 decimals", stata),
+    ("R fda.usc", "matrices of weights", "3 or 9 decimals", fda_usc),
+    ("R np", "means and lines, two features", "5 decimals", r_np),
+    ("R sm 2.2-5.7", "means and lines, one and two features", "15 digits", sm),
+    ("R locfit 1.5-9.7, degree 0", "means, five kernels; degrees of freedom", "15 digits", partial(locfit, 0)),
+    ("R locfit 1.5-9.7, degree 1", "lines, five kernels; degrees of freedom", "15 digits", partial(locfit, 1)),
+    ("R locfit 1.5-9.7, degree 2", "parabolas, five kernels; degrees of freedom", "15 digits", partial(locfit, 2)),
+    ("R loess (R 4.2.2), direct", "means, lines and parabolas", "15 digits", loess),
+)
+
+
+def accuracy():
+    """The largest difference from each system."""
+    yield "system", "what", "written to", "numbers", "largest difference"
+    for system, what, digits, compare in COMPARISONS:
+        differences = [np.ravel(np.abs(np.subtract(got, want)) / scale) for got, want, scale in compare()]
+        every = np.concatenate(differences)
+        yield system, what, digits, len(every), f"{every.max():.0e}"
+
+
+def results(name):
+    """The rows of a table that a benchmark printed, without its head, and without those who did not take part."""
+    lines = (RESULTS / f"{name}.md").read_text().splitlines()
+    rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines if line.startswith("| ")]
+    return [row for row in rows[1:] if not any("not run" in cell for cell in row)]
+
+
+KERNEL_NAMES = {"gauss": "gaussian", "epan": "epanechnikov", "tricube": "tricube", "exp": "exponential"}
+
+
+def speed():
+    """Times of fit and predict."""
+    yield "features", "kernel", "rows", "by", "time", "times ours", "error"
+    for workload, contender, seconds, ratio, _, error, _ in results("speed"):
+        features, kernel, *_, rows = workload.split("-")
+        yield features, KERNEL_NAMES[kernel], f"{float(rows):,.0f}", contender, seconds, ratio, error
+
+
+TASK_NAMES = {
+    "loo": 'bandwidth, "loo"',
+    "folds": "20 bandwidths, 5 folds",
+    "ard": "one bandwidth a feature",
+    "gauss-line": "local lines, bandwidth given",
+}
+
+
+def searches():
+    """Times of searches and local lines."""
+    yield "features", "task", "rows", "by", "time", "times the first", "leave-one-out error"
+    for task, contender, seconds, ratio, error in results("searches"):
+        features, name, rows = re.fullmatch(r"(\d+)-(.*)-(\d+(?:e\d)?)", task).groups()
+        yield features, TASK_NAMES[name], f"{float(rows):,.0f}", contender, seconds, ratio, error
+
+
+def coverage():
+    """How often intervals and bands cover what they should."""
+    yield "estimator", "noise", "rows", "interval", "scaled interval", "band: expected fit", "band: truth"
+    for estimator, noise, rows, interval, _, scaled, _, expected, truth in results("coverage"):
+        yield estimator.strip("`"), noise, rows, interval, scaled, expected, truth
+
+
+def setup(app):
+    """Write all tables before pages are read."""
+    app.connect("builder-inited", write)
+    return {"parallel_read_safe": True}
+
+
+def write(app):
+    """Write all tables."""
+    target = DOCS / "generated"
+    target.mkdir(exist_ok=True)
+    for each in (kernels, accuracy, speed, searches, coverage):
+        with open(target / f"{each.__name__}.csv", "w", newline="") as file:
+            csv.writer(file).writerows(each())
