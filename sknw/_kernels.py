@@ -59,7 +59,7 @@ class Kernel:
         The rate in this.
 
     positive_definite : bool, default=False
-        Whether the matrix K(|x_i - x_j|) of any points in any number of features has no negative eigenvalue.
+        Whether the matrix ``K(|x_i - x_j|)`` of any points in any number of features has no negative eigenvalue.
 
     Examples
     --------
@@ -116,7 +116,7 @@ class Kernel:
 
     @property
     def is_product(self) -> bool:
-        """Whether K(|(a, b)|) = K(a) K(b), as for the Gaussian alone: log K is then a multiple of u * u."""
+        """Whether ``K(|(a, b)|) = K(a) K(b)``, as for the Gaussian alone: log K is then a multiple of u * u."""
         if self.log_ratio is None:
             return False
         logs = self.log_ratio(np.zeros(3), np.array([1.0, 2.0, 3.0]))
