@@ -28,6 +28,7 @@ query = np.array([[3.0]])
 
 model = NadarayaWatsonRegressor(bandwidth=0.4).fit(X, y)
 weights = model.attention_weights(query)[0]
+# sphinx_gallery_alt = "Left: data and fit, rows near the query large and bright. Right: a heatmap with a diagonal."
 fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
 RegressionDisplay.from_estimator(
     model, X, y, ax=left, color="0.4", scatter_kwargs={"c": weights, "s": 15 + 1000 * weights, "edgecolors": "0.3"}
@@ -53,16 +54,21 @@ for kernel, model in models.items():
 
 # %%
 # The fits. The constant kernel gives every query the mean of all labels; the other three find the shape.
-fig, axes = plt.subplots(1, 4, figsize=(14, 3.5), sharey=True, layout="constrained")
+
+# sphinx_gallery_alt = "Four fits: smooth and too flat, with steps, level, and near the truth."
+fig, axes = plt.subplots(1, 4, figsize=(11, 3.2), sharey=True, layout="constrained")
 for ax, (kernel, model) in zip(axes, models.items(), strict=True):
     RegressionDisplay.from_estimator(model, X, y, truth=truth, ax=ax)
     ax.set_title(kernel)
+    ax.get_legend().set_visible(ax is axes[0])
 plt.show()
 
 # %%
 # The attention behind them. The three pay attention to rows nearby, along the diagonal; the constant kernel to all
 # alike.
-fig, axes = plt.subplots(1, 4, figsize=(14, 3.5), sharey=True, layout="constrained")
+
+# sphinx_gallery_alt = "Four heatmaps of attention: three bright along the diagonal, that of the constant kernel even."
+fig, axes = plt.subplots(1, 4, figsize=(11, 3.2), sharey=True, layout="constrained")
 highest = max(model.attention_weights(grid).max() for model in models.values())
 for ax, (kernel, model) in zip(axes, models.items(), strict=True):
     AttentionDisplay.from_estimator(model, X, grid, ax=ax, vmax=highest, colorbar=ax is axes[-1])
@@ -74,6 +80,7 @@ plt.show()
 # If each finds its own bandwidth by leave-one-out, their attention is nearly the same, and so are their predictions:
 # the choice of the kernel matters little.
 tuned = {kernel: NadarayaWatsonRegressor(kernel).fit(X, y) for kernel in ("gaussian", "boxcar", "triangular")}
+# sphinx_gallery_alt = "Three heatmaps of attention, each a diagonal of about the same width."
 fig, axes = plt.subplots(1, 3, figsize=(11, 3.5), sharey=True, layout="constrained")
 highest = max(model.attention_weights(grid).max() for model in tuned.values())
 for ax, (kernel, model) in zip(axes, tuned.items(), strict=True):

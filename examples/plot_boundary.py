@@ -19,6 +19,7 @@ X, y = make_sine(n_samples=40, random_state=1)
 grid = np.linspace(0, 5, 200)[:, None]
 truth = 2 * np.sin(grid[:, 0]) + grid[:, 0]
 
+# sphinx_gallery_alt = "Three fits beside the truth: the mean bends away at both edges, line and parabola do not."
 fig, axes = plt.subplots(1, 3, figsize=(12, 4), sharey=True, layout="constrained")
 for degree, (ax, name) in enumerate(zip(axes, ("mean", "line", "parabola"), strict=True)):
     model = LocalPolynomialRegressor(degree=degree).fit(X, y)
@@ -33,6 +34,8 @@ plt.show()
 # The error by the place of the query, over two hundred samples of the noise, with the bandwidths 0.3, 0.3 and 0.5. In
 # the middle, the mean and the line are alike; at the edge, the mean is off in one direction. The price of a higher
 # degree is scatter there.
+
+# sphinx_gallery_alt = "Bias and scatter over x: the mean's bias is large at the edges, the parabola's scatter is."
 fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4), sharex=True, layout="constrained")
 rng = np.random.default_rng(0)
 x = np.linspace(0, 5, 40)[:, None]

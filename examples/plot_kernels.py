@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 
 from sknw import KERNELS, KernelDisplay
 
+# sphinx_gallery_alt = "Four kernels: a bell, a box, a level line and a triangle."
 textbook = ["gaussian", "boxcar", "constant", "triangular"]
 fig, axes = plt.subplots(1, 4, figsize=(12, 3), sharey=True, layout="constrained")
 for ax, name in zip(axes, textbook, strict=True):
@@ -21,15 +22,14 @@ fig.suptitle("The textbook's four kernels")
 plt.show()
 
 # %%
-# There are more. Those that end need only the rows nearby, and give exact zeros to all others:
+# There are more. Those that end need only the rows nearby, and give exact zeros to all others. Those that are positive
+# everywhere differ in their tails: heavy tails, the Cauchy kernel's above all, keep listening to rows far away.
+
+# sphinx_gallery_alt = "Left: seven kernels that are zero beyond one bandwidth. Right: six with tails that fade."
 fig, (left, right) = plt.subplots(1, 2, figsize=(12, 4), sharey=True, layout="constrained")
 ending = ["boxcar", "triangular", "epanechnikov", "biweight", "triweight", "tricube", "cosine"]
 KernelDisplay.from_kernels([KERNELS[name] for name in ending], ax=left)
 left.set_title("kernels that end")
-
-# %%
-# Those that are positive everywhere differ in their tails. Heavy tails, the Cauchy kernel's above all, keep listening
-# to rows far away.
 endless = ["gaussian", "exponential", "matern32", "logistic", "sigmoid", "cauchy"]
 KernelDisplay.from_kernels([KERNELS[name] for name in endless], ax=right)
 right.set_title("kernels that are positive everywhere")
@@ -38,6 +38,8 @@ plt.show()
 # %%
 # A function of your own is a kernel too, as long as it returns non-negative numbers. It gets an array of u >= 0.
 import numpy as np
+
+# sphinx_gallery_alt = "A triangle, and the same with a flat top, twice as steep."
 
 
 def flat_top(u):

@@ -35,6 +35,8 @@ print(f"{chosen.kernel}, {chosen.bandwidth:.3f}: R2 {search.best_score_:.3f}")
 
 # %%
 # The score of every candidate, averaged over the folds:
+
+# sphinx_gallery_alt = "The mean test score over the bandwidth for two kernels, each with a peak; the higher is marked."
 BandwidthDisplay.from_cv_results(search)
 plt.show()
 
@@ -57,6 +59,9 @@ for name, contender in contenders.items():
     print(f"{name:<48} R2 {scores.mean():.3f}")
 
 # %%
+# Predictions from the other folds, against the labels: the highest labels are predicted too low.
+
+# sphinx_gallery_alt = "A cloud of points along the diagonal, flatter than it."
 PredictionErrorDisplay.from_predictions(y, cross_val_predict(pipeline, X, y, cv=folds), kind="actual_vs_predicted")
 plt.show()
 

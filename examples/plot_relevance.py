@@ -27,6 +27,8 @@ print(model.bandwidth_search_.message)
 # The narrower the bandwidth, the more a feature matters: attention fades over a shorter stretch of it. The inverse is
 # the relevance, in units of the feature's spread; zero is a feature that was dropped. To the right, all bandwidths that
 # were tried, from several starts.
+
+# sphinx_gallery_alt = "Left: bars of relevance, most of them zero. Right: scores of all bandwidths that were tried."
 fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
 left.bar(np.arange(15), X.std(axis=0) / model.bandwidth_)
 left.set(xlabel="feature", ylabel="spread / bandwidth", xticks=np.arange(15))

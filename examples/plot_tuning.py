@@ -22,6 +22,7 @@ model = NadarayaWatsonRegressor().fit(X, y)
 print(f"bandwidth {model.bandwidth_[0]:.3f}: {model.bandwidth_search_.status}")
 print(model.bandwidth_search_.message)
 
+# sphinx_gallery_alt = "Left: the leave-one-out error with its minimum marked. Right: the fit with that bandwidth."
 fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
 BandwidthDisplay.from_estimator(model, ax=left)
 RegressionDisplay.from_estimator(model, X, y, truth=lambda x: 2 * np.sin(x) + x, ax=right)
@@ -57,6 +58,7 @@ except ImportError:
 search.fit(X, y)
 print(f"{search.best_estimator_.kernel}, {search.best_estimator_.bandwidth:.3f}: error {-search.best_score_:.3f}")
 
+# sphinx_gallery_alt = "Left: test scores of three kernels over the bandwidth, the best marked. Right: its fit."
 fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
 BandwidthDisplay.from_cv_results(search, ax=left)
 RegressionDisplay.from_estimator(search.best_estimator_, X, y, truth=lambda x: 2 * np.sin(x) + x, ax=right)
