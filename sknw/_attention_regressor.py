@@ -118,7 +118,7 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
     n_features_in_ : int
         Number of features seen during `fit`.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen during `fit`, where all are strings.
 
     See Also
