@@ -37,7 +37,8 @@ print(f"{chosen.kernel}, {chosen.bandwidth:.3f}: R2 {search.best_score_:.3f}")
 # The score of every candidate, averaged over the folds:
 
 # sphinx_gallery_alt = "The mean test score over the bandwidth for two kernels, each with a peak; the higher is marked."
-BandwidthDisplay.from_cv_results(search)
+fig, ax = plt.subplots(figsize=(9, 3.6), layout="constrained")
+BandwidthDisplay.from_cv_results(search, ax=ax)
 plt.show()
 
 # %%

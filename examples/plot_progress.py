@@ -33,7 +33,7 @@ model = with_progress(NadarayaWatsonRegressor()).fit(X, y)
 print(f"bandwidth {model.bandwidth_[0]:.3f}, after {model.bandwidth_search_.n_evaluations} were tried")
 
 # sphinx_gallery_alt = "The leave-one-out error over the bandwidths that were tried, with its minimum marked."
-fig, ax = plt.subplots(figsize=(6.5, 4), layout="constrained")
+fig, ax = plt.subplots(figsize=(9, 3.6), layout="constrained")
 BandwidthDisplay.from_estimator(model, ax=ax)
 plt.show()
 

@@ -45,7 +45,7 @@ import warnings
 warnings.filterwarnings("ignore", message=".*no training row in reach")
 gap = (X[:, 0] < 2) | (X[:, 0] > 3.2)
 
-# sphinx_gallery_alt = "Three fits across a gap in the data: a step between neighbours, a jump to the mean, and a hole."
+# sphinx_gallery_alt = "Three fits across a gap in the data: a step, a jump to the mean, and a hole."
 fig, axes = plt.subplots(1, 3, figsize=(10, 3.4), sharey=True, layout="constrained")
 for ax, fallback in zip(axes, ("nearest", "mean", "nan"), strict=True):
     model = NadarayaWatsonRegressor("epanechnikov", bandwidth=0.4, fallback=fallback).fit(X[gap], y[gap])

@@ -37,6 +37,7 @@ fit, std = model.predict(grid, return_std=True)
 interval = model.predict_interval(grid, coverage=0.9, scaled=True)
 display = RegressionDisplay(X[:, 0], y, grid[:, 0], fit, std=std, interval=interval, truth=expected(grid[:, 0]))
 
+# sphinx_gallery_alt = "A curve that dips and rises, a narrow band of standard errors, and intervals that widen."
 fig, ax = plt.subplots(figsize=(9, 5), layout="constrained")
 far = model.extrapolates(grid)
 ax.fill_between(grid[:, 0], -200, 120, where=far, color="0.85", linewidth=0, zorder=0, label="extrapolation")
@@ -60,6 +61,8 @@ for scaled in (False, True):
 # %%
 # ``predict_quantiles`` asks the rows that a prediction rests on: the share of attention on labels up to the quantile.
 # No curve can cross another. ``effective_sample_size`` is the number of equally weighted rows that would tell as much.
+
+# sphinx_gallery_alt = "Left: five quantiles of the labels, which never cross. Right: the effective sample size."
 fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4), sharex=True, layout="constrained")
 inner = np.linspace(2, 55, 300)[:, None]
 levels = (0.1, 0.25, 0.5, 0.75, 0.9)
