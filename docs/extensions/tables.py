@@ -207,7 +207,7 @@ def speed():
     yield "features", "kernel", "rows", "by", "time", "times ours", "error"
     for workload, contender, seconds, ratio, _, error, _ in results("speed"):
         features, kernel, *_, rows = workload.split("-")
-        yield features, KERNEL_NAMES[kernel], f"{float(rows):,.0f}", contender, seconds, ratio, error
+        yield features, KERNEL_NAMES[kernel], f"{float(rows):,.0f}", contender, seconds.split(" (")[0], ratio, error
 
 
 TASK_NAMES = {
