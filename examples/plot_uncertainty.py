@@ -38,7 +38,7 @@ interval = model.predict_interval(grid, coverage=0.9, scaled=True)
 display = RegressionDisplay(X[:, 0], y, grid[:, 0], fit, std=std, interval=interval, truth=expected(grid[:, 0]))
 
 # sphinx_gallery_alt = "A curve that dips and rises, a narrow band of standard errors, and intervals that widen."
-fig, ax = plt.subplots(figsize=(9, 5), layout="constrained")
+fig, ax = plt.subplots(figsize=(10, 4), layout="constrained")
 far = model.extrapolates(grid)
 ax.fill_between(grid[:, 0], -200, 120, where=far, color="0.85", linewidth=0, zorder=0, label="extrapolation")
 display.plot(ax=ax, interval_kwargs={"label": "90% interval"})

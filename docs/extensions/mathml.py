@@ -3,16 +3,25 @@
 from docutils.nodes import SkipNode
 from latex2mathml.converter import convert
 
+# A bar is a fence here, as in |x|, and needs no space about it.
+BAR = '<mo stretchy="false">&#x0007C;'
+FENCE = '<mo stretchy="false" lspace="0" rspace="0">&#x0007C;'
+
+
+def formula(node, display):
+    """The MathML of a formula."""
+    return convert(node.astext(), display=display).replace(BAR, FENCE)
+
 
 def inline(writer, node):
     """Write a formula in a sentence."""
-    writer.body.append(convert(node.astext()))
+    writer.body.append(formula(node, "inline"))
     raise SkipNode
 
 
 def block(writer, node):
     """Write a formula on lines of its own."""
-    writer.body.append(f'<div class="formula">{convert(node.astext(), display="block")}</div>\n')
+    writer.body.append(f'<div class="formula">{formula(node, "block")}</div>\n')
     raise SkipNode
 
 
