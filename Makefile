@@ -57,7 +57,7 @@ clean:  ## Remove everything that these commands made
 	touch $@
 
 .venv/demo: .venv/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --editable . pandas
 	touch $@
 
 .venv/docs .venv/test .venv/lint: .venv/%: .venv/python pyproject.toml

@@ -61,6 +61,7 @@ print(X.drop(index=0).iloc[explanation["row"]].round(1).to_string())
 # All labels and their weights. Some rows carry much, and most carry a little: the prediction is a line through a wide
 # neighbourhood.
 weights = model.attention_weights(patient)[0]
+# sphinx_gallery_alt = "Left: weights of all labels, most near zero, some negative. Right: importances of ten features."
 fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
 left.scatter(y.drop(index=0), weights, s=12, color="#0072B2")
 left.axhline(0, color="black", linewidth=0.5)

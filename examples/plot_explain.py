@@ -1,8 +1,8 @@
 """
-Which rows does a prediction rest on?
-=====================================
+How is one prediction explained?
+================================
 
-On those that it pays attention to. A prediction is a weighted mean of training labels, and the weights are an
+By the rows that it pays attention to. A prediction is a weighted mean of training labels, and the weights are an
 explanation that leaves nothing out: with them anyone can compute the prediction again.
 """
 

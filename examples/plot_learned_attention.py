@@ -26,6 +26,7 @@ models = {
     "picked by hand": NadarayaWatsonRegressor().fit(X, y),
     "learned": AttentionRegressor(degree=0, random_state=0).fit(X, y),
 }
+# sphinx_gallery_alt = "Two heatmaps of attention: a fog for the kernel picked by hand, a diagonal for the learned one."
 fig, axes = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
 for ax, (name, model) in zip(axes, models.items(), strict=True):
     AttentionDisplay.from_estimator(model, X, queries[:150], ax=ax, vmax=0.5)
@@ -37,6 +38,7 @@ plt.show()
 # Beside them the slopes that the prediction has in each feature. With local lines, the default, a feature with a small
 # scale can still be important: it then has one slope everywhere.
 model = AttentionRegressor(random_state=0).fit(X, y)
+# sphinx_gallery_alt = "Scales and importances of ten features: the first stands out in both."
 fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
 ScaleDisplay.from_estimator(model, ax=left)
 left.set_title("Scales")

@@ -80,4 +80,5 @@ print("importances of the features:", heads.feature_importances_.round(2))
 # ---------------
 #
 # The :doc:`user guide </guide/index>` has the reasons behind all this, and :doc:`the how-to pages </how_to/index>` the
-# recipes. In the gallery, :ref:`sphx_glr_gallery_plot_relevance.py` takes ten features of noise instead of five.
+# recipes. In the gallery, :ref:`sphx_glr_gallery_plot_learned_attention.py` looks at the heads one by one, and
+# :ref:`sphx_glr_gallery_plot_diabetes.py` puts learned attention beside other learners.
