@@ -17,6 +17,7 @@ PAGES = {
     "matplotlib": (
         "api/_as_gen/{}.html",
         [
+            "matplotlib.axes.Axes.barh",
             "matplotlib.axes.Axes.fill_between",
             "matplotlib.axes.Axes.imshow",
             "matplotlib.axes.Axes.plot",
