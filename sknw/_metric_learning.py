@@ -139,8 +139,11 @@ class Descent:
             found = minimize(lambda at: self._objective(at)[0], logs, bounds=bounds, method="Powell", options=options)
         return _rounded(found.x)
 
-    def drop(self, logs: np.ndarray) -> np.ndarray:
-        """Drop features that the error does not need, those with the widest bandwidths first. At least one stays."""
+    def drop(self, logs: np.ndarray, worth: float = _WORTH) -> np.ndarray:
+        """Drop features that the error does not need, those with the widest bandwidths first. At least one stays.
+
+        worth : float, what a feature has to lower the logarithm of the error by, times the number of rows
+        """
         features = np.flatnonzero(self.active)
         by_feature, ridge = dict(zip(features, logs, strict=False)), logs[len(features) :]
         error = self.error(logs)
@@ -148,7 +151,7 @@ class Descent:
             self.active[feature] = False
             without = self.error(np.append([by_feature[k] for k in np.flatnonzero(self.active)], ridge))
             rise = np.log(without + self._no_error) - np.log(error + self._no_error)
-            if rise <= _WORTH / self._n_errors:
+            if rise <= worth / self._n_errors:
                 error = without
             else:
                 self.active[feature] = True

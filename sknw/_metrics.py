@@ -93,7 +93,8 @@ def _ard(problem: Problem, settings: Settings) -> Metric:
         starts = [np.append(start, np.log(ridge)), np.append(narrow + np.log(_WIDER), np.log(_FIRST_RIDGE))]
     logs = descent.from_starts(starts)
     if len(unit) > 1:
-        kept = descent.drop(logs)
+        # What a parameter is worth to the criterion of G. Schwarz (1978), Annals of Statistics 6 (2), 461-464.
+        kept = descent.drop(logs, worth=np.log(len(problem.y)))
         logs = logs if len(kept) == len(logs) else descent.descend(kept, _ITERATIONS)
     scales = 1 / descent.bandwidth(logs)
     return Metric(np.diag(scales)[scales > 0], descent.ridge(logs))

@@ -72,9 +72,10 @@ def test_what_is_learned(fitted):
 
 
 def test_a_single_head_with_a_given_metric_is_the_weighted_mean():
+    x, at = X - [0, 1e4, 0, -5], Q - [0, 1e4, 0, -5]
     model = AttentionRegressor("gaussian", degree=0, n_heads=1, metric=np.diag([1.0, 0.1, 1e3, 0.5]), clip=False)
-    mean = NadarayaWatsonRegressor("gaussian", [1.0, 10, 1e-3, 2.0]).fit(X, Y)
-    np.testing.assert_allclose(model.fit(X, Y).predict(Q), mean.predict(Q), rtol=0, atol=1e-11)
+    mean = NadarayaWatsonRegressor("gaussian", [1.0, 10, 1e-3, 2.0]).fit(x, Y)
+    np.testing.assert_allclose(model.fit(x, Y).predict(at), mean.predict(at), rtol=0, atol=1e-12)
     assert not hasattr(model, "oof_score_")
 
 
@@ -160,14 +161,10 @@ def test_little_data(metric, degree):
 
 
 def test_noise_is_not_learned():
-    scores = []
-    for seed in range(3):
-        rng = np.random.default_rng(seed)
-        x, y = rng.normal(size=(200, 5)), rng.normal(size=200)
-        scores.append(
-            AttentionRegressor(random_state=0).fit(x, y).score(rng.normal(size=(500, 5)), rng.normal(size=500))
-        )
-    assert np.mean(scores) > -0.1
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(300, 10)), rng.normal(size=300)
+    model = AttentionRegressor(random_state=0).fit(x, y)
+    assert abs(model.score(rng.normal(size=(2000, 10)), rng.normal(size=2000))) < 0.03
 
 
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
