@@ -233,6 +233,15 @@ def coverage():
         yield estimator.strip("`"), noise, rows, interval, scaled, expected, truth
 
 
+LEARNERS = ("AttentionRegressor", "kernel ridge", "forest", "boosted trees", "neighbours", "process", "mean", "line")
+
+
+def learning():
+    """R² of learners on real tables."""
+    yield "table", "rows", "features", *LEARNERS
+    yield from results("learning")
+
+
 def setup(app):
     """Write all tables before pages are read."""
     app.connect("builder-inited", write)
@@ -243,6 +252,6 @@ def write(app):
     """Write all tables."""
     target = DOCS / "generated"
     target.mkdir(exist_ok=True)
-    for each in (kernels, accuracy, speed, searches, coverage):
+    for each in (kernels, accuracy, speed, searches, coverage, learning):
         with open(target / f"{each.__name__}.csv", "w", newline="") as file:
             csv.writer(file).writerows(each())
