@@ -214,8 +214,8 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             rows = Rows.of(X.astype(np.float64), y.reshape(len(y), -1), sample_weight)
             self._standard, self._dtype, self._output_shape = Standard.of(rows), X.dtype, y.shape[1:]
             metric, degree = check_metric_to_learn(self.metric, self._standard.spread, degree)
-            teacher = Teacher(kernel, degree, metric, Settings(algorithm, "nearest", step=step))
-            metrics, oof = self._learn(teacher, rows, n_heads)
+            teacher = Teacher(kernel, degree, metric, Settings(algorithm, "nearest"))
+            metrics, oof = self._learn(teacher, rows, n_heads, step)
             Z = self._standard(X.astype(np.float64))
             self.heads_ = [teacher.head(each, Z, y, sample_weight, self.n_jobs) for each in metrics]
             self._examples = rows.X[:: -(-len(rows.X) // _SLOPES)]
@@ -224,14 +224,20 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
                 self._score(X, y, sample_weight, oof[rows.which], rows.which < 0)
         return self
 
-    def _learn(self, teacher, rows, n_heads):
+    def _learn(self, teacher, rows, n_heads, step):
         """The metrics of the heads; and if there are several, what each row is predicted from outside of its fold."""
         random, Z = check_random_state(self.random_state), self._standard(rows.X)
         folds = rows.folds(n_heads, random) if n_heads > 1 and len(Z) > 2 else np.zeros(len(Z), dtype=int)
         several = folds.max() > 0
         taught = [np.flatnonzero(~several | (folds != fold)) for fold in range(folds.max() + 1)]
         lessons = [teacher.learn(Z, rows, some, random) for some in taught]
-        learned = map_tiles(lambda tile: lessons[tile.start](), len(lessons), 1, self.n_jobs)
+
+        def learn(tile):
+            metrics = lessons[tile.start]()
+            step("head")
+            return metrics
+
+        learned = map_tiles(learn, len(lessons), 1, self.n_jobs)
         if not several:
             return [learned[0][0]], None
         choices = list(zip(*learned, strict=True))

@@ -191,7 +191,6 @@ class Teacher(NamedTuple):
                 ]
             else:
                 metrics = [fitted_ridge(part, self.metric)]
-            self.settings.step()
             return metrics
 
         return learn_metrics

@@ -18,22 +18,22 @@ except ImportError:
 
 
 @contextmanager
-def progress(estimator, X, y) -> Iterator[Callable[[], None]]:
+def progress(estimator, X, y) -> Iterator[Callable[..., None]]:
     """Tell the callbacks of an estimator that its fit begins and ends.
 
     Yields
     ------
     step : callable
-        To be called for each bandwidth that was tried.
+        To be called for each bandwidth that was tried, or with the name of what else was done.
     """
     if not hasattr(estimator, "_init_callback_context"):
-        yield lambda: None
+        yield lambda name="bandwidth": None
         return
     task = estimator._init_callback_context(max_subtasks=None)
     task.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
 
-    def step():
-        trial = task.subcontext(task_name="bandwidth").call_on_fit_task_begin(estimator=estimator)
+    def step(name="bandwidth"):
+        trial = task.subcontext(task_name=name).call_on_fit_task_begin(estimator=estimator)
         trial.call_on_fit_task_end(estimator=estimator)
 
     yield step

@@ -5,7 +5,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
-from sknw import NadarayaWatsonRegressor
+from sknw import AttentionRegressor, NadarayaWatsonRegressor
 
 pytest.importorskip("sklearn.callback")  # scikit-learn 1.9
 
@@ -41,6 +41,13 @@ def test_each_bandwidth_is_a_task(rule, kernel):
     assert recorder.heard[:2] == ["setup", "begin fit"]
     assert recorder.heard[-2:] == ["end fit", "teardown"]
     assert recorder.heard.count("end bandwidth") >= model.bandwidth_search_.n_evaluations
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_each_head_is_a_task(n_jobs):
+    recorder = Recorder()
+    AttentionRegressor(n_heads=3, n_jobs=n_jobs).set_callbacks(recorder).fit(X, Y)
+    assert recorder.heard.count("begin head") == recorder.heard.count("end head") == 3
 
 
 def test_a_fit_that_fails_ends_its_callbacks():
