@@ -26,7 +26,7 @@ test: .venv/test  ## Run all tests
 	$(PYTEST) $(BIN)/python -m pytest -n 2
 
 test-oldest: .venv-oldest/test  ## Run all tests on the oldest supported dependencies
-	$(PYTEST) $(OLDEST)/python -m pytest -n 2
+	$(PYTEST) $(OLDEST)/python -m pytest -n 2 sknw tests README.md
 
 fuzz: .venv/test  ## Look for counterexamples to the laws, longer than the tests do
 	$(PYTEST) $(BIN)/python -m pytest -n 2 --hypothesis-profile=fuzz tests/test_laws.py

@@ -178,9 +178,8 @@ def _inverses(matrices):
     try:
         inverses = np.linalg.inv(matrices)
     except np.linalg.LinAlgError:  # for one that is singular
-        values = np.linalg.eigvalsh(matrices)
-        lengths = np.divide(1, values, out=np.full_like(values, np.inf), where=values > 0)
-        clear = np.square(lengths).sum(axis=1) < _LEAST_EIGENVALUE**-2
+        values = np.maximum(np.linalg.eigvalsh(matrices), _LEAST_EIGENVALUE**2)
+        clear = (values**-2).sum(axis=1) < _LEAST_EIGENVALUE**-2
         return np.linalg.inv(matrices[clear]), clear
     # The length of an inverse is at least the inverse of the least eigenvalue.
     clear = np.einsum("mij,mij->m", inverses, inverses) < _LEAST_EIGENVALUE**-2

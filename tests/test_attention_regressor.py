@@ -154,7 +154,7 @@ def test_little_data(metric, degree):
     assert model.fit([[1.0, 2.0]], [5.0]).predict([[3.0, 2.0]]) == 5
     np.testing.assert_allclose(clone(model).fit(X[:, :2], np.full(120, 3.0)).predict(Q[:, :2]), 3)
     np.testing.assert_allclose(clone(model).fit([[1.0, 2.0]] * 4, [1.0, 2.0, 3.0, 4.0]).predict([[0.0, 2.0]]), 2.5)
-    for n in (2, 3, 5, 8):
+    for n in (2, 5):
         some = clone(model).fit(np.c_[X[:n, :2], np.ones(n), X[:n, :1]], Y[:n])
         assert np.isfinite(some.predict(Q)).all()
         assert np.isfinite(some.feature_importances_).all()
