@@ -18,7 +18,7 @@ from sknw._validation import (
     all_or_nothing,
     check_algorithm,
     check_count,
-    check_line_degree,
+    check_degree,
     check_metric_to_learn,
     check_queries,
     check_smooth_kernel,
@@ -208,7 +208,7 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             If the data or a parameter cannot be used, with what was wanted and what was got.
         """
         with progress(self, X, y) as step, all_or_nothing(self):
-            kernel, degree = check_smooth_kernel(self.kernel), check_line_degree(self.degree)
+            kernel, degree = check_smooth_kernel(self.kernel), check_degree(self.degree, (0, 1))
             n_heads, algorithm = check_count(self.n_heads, "n_heads"), check_algorithm(self.algorithm)
             X, y, sample_weight = check_training_data(self, X, y, sample_weight, "euclidean")
             rows = Rows.of(X.astype(np.float64), y.reshape(len(y), -1), sample_weight)
@@ -241,7 +241,7 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         if not several:
             return [learned[0][0]], None
         choices = list(zip(*learned, strict=True))
-        tried = [self._predict_folds(teacher, rows, metrics, folds) for metrics in choices]
+        tried = [self._predict_folds(teacher, rows, Z, metrics, folds) for metrics in choices]
         spread = np.maximum(rows.y.std(axis=0), np.finfo(float).tiny)
         errors = [
             np.average(np.square((each - rows.y) / spread).sum(axis=1), weights=rows.sample_weight) for each in tried
@@ -257,9 +257,9 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         self.oof_prediction_ = oof.astype(X.dtype)
         self.oof_score_ = r2_score(y, oof, sample_weight=sample_weight)
 
-    def _predict_folds(self, teacher, rows, metrics, folds):
+    def _predict_folds(self, teacher, rows, Z, metrics, folds):
         """What each fold is predicted by the rows outside of it."""
-        Z, predictions = self._standard(rows.X), np.empty_like(rows.y)
+        predictions = np.empty_like(rows.y)
         for fold, metric in enumerate(metrics):
             inside, others = folds == fold, folds != fold
             head = teacher.head(metric, Z[others], rows.y[others], rows.sample_weight[others], self.n_jobs)
@@ -328,7 +328,7 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         """
         check_is_fitted(self)
         Z = self._queries(X)
-        return self._mean(head.attention_weights(Z, effective) for head in self.heads_)
+        return self._weights(Z, effective)
 
     def explain(self, X, n_rows=5):
         """Name the training rows that a prediction rests on most: those with the largest attention.
@@ -351,8 +351,9 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         """
         n_rows = check_count(n_rows, "n_rows")
         check_is_fitted(self)
-        attention, weight = self.attention_weights(X, effective=False), self.attention_weights(X)
-        return explain_rows(X, self.heads_, self._queries(X), attention, weight, n_rows)
+        Z = self._queries(X)
+        attention, weight = self._weights(Z, effective=False), self._weights(Z, effective=True)
+        return explain_rows(X, self.heads_, Z, attention, weight, n_rows)
 
     def effective_sample_size(self, X):
         """Compute how many training rows of equal attention would tell as much as those about each query.
@@ -371,8 +372,7 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         Z = self._queries(X)
         sizes = [np.empty(0, self._dtype)]
         for some in batches(len(Z), row_batch(self.heads_[0].n_rows)):
-            attention = self._mean(head.attention_weights(Z[some], effective=False) for head in self.heads_)
-            sizes.append(1 / np.square(attention).sum(axis=1))
+            sizes.append(1 / np.square(self._weights(Z[some], effective=False)).sum(axis=1))
         return np.concatenate(sizes)
 
     def extrapolates(self, X, *, share=0.01):
@@ -394,10 +394,8 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         check_is_fitted(self)
         X = check_queries(self, X, "euclidean").astype(np.float64)
         Z = self._standard(X)
-        beyond = ((X < self._standard.low) | (X > self._standard.high)).any(axis=1)
-        return beyond | (
-            np.mean([head.smoother.extrapolates(head.seen(Z), share=share) for head in self.heads_], axis=0) > 0.5
-        )
+        far = np.mean([head.smoother.extrapolates(head.seen(Z), share=share) for head in self.heads_], axis=0)
+        return self._standard.beyond(X).any(axis=1) | (far > 0.5)
 
     @property
     def components_(self):
@@ -430,8 +428,11 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             slopes.append(np.einsum("mik,ij->mjk", by_head, head.components / self._standard.spread))
         mean = np.mean(slopes, axis=0)
         if self.clip:
-            mean[(X < self._standard.low) | (X > self._standard.high)] = 0
+            mean[self._standard.beyond(X)] = 0
         return mean
+
+    def _weights(self, Z, effective):
+        return self._mean(head.attention_weights(Z, effective) for head in self.heads_)
 
     def _queries(self, X):
         return self._standard(check_queries(self, X, "euclidean").astype(np.float64), self.clip)

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sknw._algorithms import Algorithm, Problem, build
+from sknw._algorithms import Algorithm, Problem, are_repetitions, build
 from sknw._kernels import Kernel
 from sknw._leave_one_out import CRITERIA, Settings, leave_one_out
 from sknw._local_polynomial import LocalPolynomialRegressor
-from sknw._metrics import METRICS, Metric, fitted_ridge, untaught
+from sknw._metrics import METRICS, Metric, equal_bandwidths, fitted_ridge, untaught
 from sknw._pooling import shares
 
 # A head learns from so many rows, and where there are more, it is tuned to all of them by the errors of so many others,
@@ -56,6 +56,10 @@ class Standard(NamedTuple):
         """Which features do: (n_features,)."""
         return np.isfinite(self.spread)
 
+    def beyond(self, X: np.ndarray) -> np.ndarray:
+        """Which features of queries exceed their range: (n_queries, n_features)."""
+        return (X < self.low) | (X > self.high)
+
     def __call__(self, X: np.ndarray, clip: bool = False) -> np.ndarray:
         """Features of queries or keys, those that do not vary zero; clipped, none exceeds its range."""
         X = np.clip(X, self.low, self.high) if clip else X
@@ -86,7 +90,7 @@ class Rows(NamedTuple):
         order = np.lexsort(np.column_stack([table, weight]).T[::-1])
         first = np.ones(len(order), dtype=bool)
         # Only of integer weights is the sum that of the repetitions.
-        if (weight == np.round(weight)).all():
+        if are_repetitions(weight):
             first[1:] = (table[order][1:] != table[order][:-1]).any(axis=1)
         number = np.cumsum(first) - 1
         which = np.full(len(X), -1)
@@ -164,8 +168,8 @@ class Teacher(NamedTuple):
 
     def learn(
         self, Z: np.ndarray, rows: Rows, taught: np.ndarray, random: np.random.RandomState
-    ) -> Callable[[], Metric]:
-        """What learns a metric from some rows: those that are drawn are drawn now, so that threads have no influence.
+    ) -> Callable[[], list[Metric]]:
+        """What learns metrics from some rows, the wanted one first; what is drawn is drawn now, whatever threads do.
 
         Parameters
         ----------
@@ -182,16 +186,14 @@ class Teacher(NamedTuple):
 
         def learn_metrics():
             part = problem.part(some)
-            if isinstance(self.metric, str):
-                names = dict.fromkeys((self.metric, "isotropic"))
-                nothing = len(some) < 3 or not (part.variances > 0).any()
-                metrics = [untaught(part) if nothing else METRICS[name](part, self.settings) for name in names]
-                metrics = [
-                    self._tuned(problem, metric, np.sort(others)) if len(others) else metric for metric in metrics
-                ]
-            else:
-                metrics = [fitted_ridge(part, self.metric)]
-            return metrics
+            if not isinstance(self.metric, str):
+                return [fitted_ridge(part, self.metric)]
+            names = dict.fromkeys((self.metric, "isotropic"))
+            if len(some) < 3 or not (part.variances > 0).any():
+                return [untaught(part) for _ in names]
+            equal = equal_bandwidths(part)
+            metrics = [METRICS[name](part, equal, self.settings) for name in names]
+            return [self._tuned(problem, metric, np.sort(others)) for metric in metrics] if len(others) else metrics
 
         return learn_metrics
 

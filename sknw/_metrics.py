@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -70,27 +71,40 @@ class Metric(NamedTuple):
     ridge: float
 
 
-def _isotropic(problem: Problem, settings: Settings) -> Metric:
+class Equal(NamedTuple):
+    """One bandwidth for all features, from which all that is learned begins.
+
+    Parameters
+    ----------
+    bandwidth, ridge : float
+    error : float
+        As far as some rows tell.
+    """
+
+    bandwidth: float
+    ridge: float
+    error: float
+
+
+def _isotropic(problem: Problem, equal: Equal, settings: Settings) -> Metric:
     """One bandwidth for all features."""
-    bandwidth, ridge, _ = equal_bandwidths(problem)
-    return Metric(np.eye(problem.X.shape[1]) / bandwidth, ridge)
+    return Metric(np.eye(problem.X.shape[1]) / equal.bandwidth, equal.ridge)
 
 
-def _ard(problem: Problem, settings: Settings) -> Metric:
+def _ard(problem: Problem, equal: Equal, settings: Settings) -> Metric:
     """Automatic relevance determination: one bandwidth for each feature, without those that no one needs."""
     scouts, judges = _some(problem, _SCOUTS), _some(problem, _JUDGES)
     unit = np.ones(problem.X.shape[1])
-    bandwidth, ridge, _ = equal_bandwidths(problem)
-    start = np.log(np.full(len(unit), bandwidth))
+    start = np.log(np.full(len(unit), equal.bandwidth))
     if problem.degree == 0:
         descent = Descent(problem, unit, _BOUNDS, judges, settings, tolerance=_TOLERANCE)
         starts = [start, descent.slope_start(start)]
     else:
         mean = replace(problem, degree=0, ridge=0.0)
-        narrow = np.log(np.full(len(unit), equal_bandwidths(mean)[0]))
+        narrow = np.log(np.full(len(unit), equal_bandwidths(mean).bandwidth))
         narrow = Descent(mean, unit, _BOUNDS, scouts, settings, tolerance=_TOLERANCE).descend(narrow, _ITERATIONS)
         descent = Descent(problem, unit, _BOUNDS, judges, settings, _RIDGE_BOUNDS, _TOLERANCE)
-        starts = [np.append(start, np.log(ridge)), np.append(narrow + np.log(_WIDER), np.log(_FIRST_RIDGE))]
+        starts = [np.append(start, np.log(equal.ridge)), np.append(narrow + np.log(_WIDER), np.log(_FIRST_RIDGE))]
     logs = descent.from_starts(starts)
     if len(unit) > 1:
         # What a parameter is worth to the criterion of G. Schwarz (1978), Annals of Statistics 6 (2), 461-464.
@@ -100,7 +114,7 @@ def _ard(problem: Problem, settings: Settings) -> Metric:
     return Metric(np.diag(scales)[scales > 0], descent.ridge(logs))
 
 
-def _opg(problem: Problem, settings: Settings) -> Metric:
+def _opg(problem: Problem, equal: Equal, settings: Settings) -> Metric:
     """The outer product of gradients: directions in which the labels are steep count, turned as they may be.
 
     Y. Xia, H. Tong, W. K. Li and L.-X. Zhu (2002), An adaptive estimation of dimension reduction space, Journal of the
@@ -121,17 +135,17 @@ def _opg(problem: Problem, settings: Settings) -> Metric:
         if error >= best[0]:
             break
         best, components = (error, metric), metric.components / np.linalg.norm(metric.components, 2)
-    return _isotropic(problem, settings) if best[1] is None else best[1]
+    return _isotropic(problem, equal, settings) if best[1] is None else best[1]
 
 
-def _mlkr(problem: Problem, settings: Settings) -> Metric:
+def _mlkr(problem: Problem, equal: Equal, settings: Settings) -> Metric:
     """Metric learning for kernel regression: any matrix, from that of "opg" on, until held-out rows say stop.
 
     K. Q. Weinberger and G. Tesauro (2007), Metric learning for kernel regression, AISTATS, PMLR 2, 612-619.
     """
-    start = _opg(problem, settings).components
+    start = _opg(problem, equal, settings).components
     mean = replace(problem, degree=0, ridge=0.0)
-    start = start / equal_bandwidths(replace(mean, X=problem.X @ start.T))[0]
+    start = start / equal_bandwidths(replace(mean, X=problem.X @ start.T)).bandwidth
     n = len(problem.y)
     held_out = np.arange(n) % round(1 / _HELD_OUT) == 0
     if held_out.all() or not held_out.any():
@@ -160,7 +174,7 @@ def _mlkr(problem: Problem, settings: Settings) -> Metric:
 
 
 #: What `AttentionRegressor` can learn. It gives way to "isotropic" if that predicts rows better which it has not seen.
-METRICS: dict[str, Callable[[Problem, Settings], Metric]] = {
+METRICS: dict[str, Callable[[Problem, Equal, Settings], Metric]] = {
     "isotropic": _isotropic,
     "ard": _ard,
     "opg": _opg,
@@ -168,10 +182,11 @@ METRICS: dict[str, Callable[[Problem, Settings], Metric]] = {
 }
 
 
-def equal_bandwidths(problem: Problem) -> tuple[float, float, float]:
-    """One bandwidth for all features, the ridge, and their error, as far as some rows tell."""
+def equal_bandwidths(problem: Problem) -> Equal:
+    """The best bandwidth for all features, and the ridge."""
     unit, rows = np.sqrt(problem.X.shape[1]), _some(problem, _SCOUTS)
 
+    @cache
     def error(bandwidth, ridge):
         return error_gradient(replace(problem, bandwidth=bandwidth, ridge=ridge), rows)[0]
 
@@ -181,7 +196,7 @@ def equal_bandwidths(problem: Problem) -> tuple[float, float, float]:
     for _ in range(2):
         ridge = min(ridges, key=lambda ridge: error(bandwidth, ridge))
         bandwidth = min(bandwidth * _STEPS, key=lambda bandwidth: error(bandwidth, ridge))
-    return float(bandwidth), ridge, error(bandwidth, ridge)
+    return Equal(float(bandwidth), ridge, error(bandwidth, ridge))
 
 
 def fitted_ridge(problem: Problem, components: np.ndarray) -> Metric:

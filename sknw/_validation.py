@@ -197,9 +197,10 @@ def check_bandwidths(bandwidths, metric, n_features: int) -> np.ndarray:
     return np.array([check_bandwidth(bandwidth, metric, n_features) for bandwidth in values.tolist()])
 
 
-def check_degree(degree) -> int:
-    if isinstance(degree, bool) or not isinstance(degree, numbers.Integral) or degree not in (0, 1, 2):
-        raise ValueError(f"degree must be 0, 1 or 2; got {degree!r}.")
+def check_degree(degree, allowed: tuple[int, ...] = (0, 1, 2)) -> int:
+    if isinstance(degree, bool) or not isinstance(degree, numbers.Integral) or degree not in allowed:
+        *others, highest = map(str, allowed)
+        raise ValueError(f"degree must be {', '.join(others)} or {highest}; got {degree!r}.")
     return int(degree)
 
 
@@ -211,12 +212,6 @@ def check_ridge(ridge, degree) -> float | str:
     if float(ridge) > 0 and degree != 1:
         raise ValueError(f"ridge={ridge!r} needs degree=1, whose slopes it shrinks; got degree={degree!r}.")
     return float(ridge)
-
-
-def check_line_degree(degree) -> int:
-    if isinstance(degree, bool) or not isinstance(degree, numbers.Integral) or degree not in (0, 1):
-        raise ValueError(f"degree must be 0 or 1; got {degree!r}.")
-    return int(degree)
 
 
 def check_count(count, name: str) -> int:

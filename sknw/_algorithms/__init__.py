@@ -10,7 +10,7 @@ from sknw._algorithms._brute import Brute
 from sknw._algorithms._cells import Cells
 from sknw._algorithms._monomials import Monomials, monomials
 from sknw._algorithms._path import path_sums
-from sknw._algorithms._problem import Problem, Sums
+from sknw._algorithms._problem import Problem, Sums, are_repetitions
 from sknw._algorithms._tiles import batches, map_tiles, row_batch
 from sknw._algorithms._tree import Tree
 
@@ -56,6 +56,7 @@ __all__ = [
     "Monomials",
     "Problem",
     "Sums",
+    "are_repetitions",
     "batches",
     "build",
     "choose",

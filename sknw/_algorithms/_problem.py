@@ -150,8 +150,7 @@ class Problem:
     @cached_property
     def repetitions(self) -> np.ndarray:
         """How often each row counts, (n_keys,). Integer weights are repetitions; others weigh a row that is one."""
-        integer = (self.sample_weight == np.round(self.sample_weight)).all()
-        return self.sample_weight if integer else (~self.absent).astype(float)
+        return self.sample_weight if are_repetitions(self.sample_weight) else (~self.absent).astype(float)
 
     @property
     def n_rows(self) -> float:
@@ -470,3 +469,8 @@ class Problem:
         if excluded is not None:
             rows[np.arange(len(rows)), excluded] = fill
         return rows
+
+
+def are_repetitions(sample_weight: np.ndarray) -> bool:
+    """Whether weights count how often each row is there: if all are integers."""
+    return bool((sample_weight == np.round(sample_weight)).all())
