@@ -5,7 +5,8 @@ polynomial that is fitted there (see `_local_fit`), a change of log K changes th
 
     sum_j w_j (l(x_j) r_j - a) d log K_j,    a = sum_j w_j l(x_j) r_j
 
-For the weighted mean, l = 1, r_j = y_j - f, a = 0.
+For the weighted mean, l = 1 and r_j = y_j - f. What is fitted by least squares leaves residuals without any part along
+the lever, a = 0; with a ridge, a is minus the derivative of the fit by the ridge's logarithm.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from sknw._algorithms import Problem, Sums, map_tiles, monomials
 from sknw._kernels import LOWEST_LOG
 from sknw._leave_one_out import output_scale
-from sknw._local_fit import label_means, levers, solve
+from sknw._local_fit import Levers, label_means, solve
 
 # Numbers in a tile: few enough that it stays in the cache between its steps.
 _TILE_NUMBERS = 2**17
@@ -63,17 +64,21 @@ class Fits:
             rows = np.divide(weights[again], problem.weight, out=np.zeros_like(weights[again]), where=~problem.absent)
             sums.fill(again, problem.sums_of_rows(rows, np.zeros(len(again))))
         self._expand(problem, sums, queries, centre)
-        self._terms = monomials(z.shape[1], problem.degree)(z)
-        self._excess = self._sum_excess()
+        terms = monomials(z.shape[1], problem.degree)(z)
+        self._tilted = weights * (self._lever @ terms)
+        self._columns = np.vstack([self._labels.T, terms])
 
     def _expand(self, problem, sums, queries, centre):
         """Levers and fitted polynomials, by coefficients of coordinates about the centre; their values and slopes."""
         terms = monomials(queries.shape[1], problem.degree)
-        lever, label = levers(problem, sums, queries), label_means(problem, sums)
-        step = centre - sums.centre
+        label, step = label_means(problem, sums), centre - sums.centre
+        means, _ = problem.moments(sums.columns, problem.degree)
+        here = terms(queries - sums.centre)[:-1].T - means
+        # The lever and the polynomials need the same inverse.
+        solved = solve(problem, sums, np.dstack([here, label[:, :-1] - means[:, :, None] * label[:, -1:]]))
+        lever, slopes = Levers(solved[:, :, 0], means, terms), solved[:, :, 1:]
         self._lever = terms.shifted(lever.coefficients, step)
-        slopes = solve(problem, sums, label[:, :-1] - lever.means[:, :, None] * label[:, -1:])
-        constant = label[:, -1:] - np.einsum("mi,mik->mk", lever.means, slopes)[:, None]
+        constant = label[:, -1:] - np.einsum("mi,mik->mk", means, slopes)[:, None]
         fitted = np.concatenate([slopes, constant], axis=1)
         self._fitted = np.stack([terms.shifted(each, step) for each in np.moveaxis(fitted, 2, 0)], axis=2)
         # About the queries, the polynomials end with their slopes and values.
@@ -84,12 +89,6 @@ class Fits:
             penalty = problem.ridge * problem.variances_of_keys
             self.ridge_slopes -= np.einsum("mi,i,mik->mk", lever.slopes, penalty, slopes)
 
-    def _sum_excess(self):
-        """The numbers a, (n_queries, n_outputs)."""
-        tilted = self._weights * (self._lever @ self._terms)
-        fitted = np.einsum("mi,mik->mk", tilted @ self._terms.T, self._fitted)
-        return (tilted @ self._labels - fitted) / self.total
-
     def influences(self, factors: np.ndarray) -> np.ndarray:
         """How log K of each key changes the fits of outputs times factors of shape (n_queries, n_outputs), summed.
 
@@ -98,11 +97,12 @@ class Fits:
         if self._degree == 0:
             change = factors @ self._labels.T
             change -= (factors * self.fits).sum(axis=1, keepdims=True)
-        else:
-            change = factors @ self._labels.T - np.einsum("mk,mik->mi", factors, self._fitted) @ self._terms
-            change *= self._lever @ self._terms
-            change -= (factors * self._excess).sum(axis=1, keepdims=True)
-        change *= self._weights
+            change *= self._weights
+            return change
+        fitted = np.einsum("mk,mik->mi", factors, self._fitted)
+        change = np.hstack([factors, -fitted]) @ self._columns
+        change *= self._tilted
+        change += (factors * self.ridge_slopes).sum(axis=1, keepdims=True) * self._weights
         return change
 
 

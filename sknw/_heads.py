@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sknw._algorithms import Algorithm, Problem, are_repetitions, build
+from sknw._algorithms import Algorithm, Problem, are_repetitions
 from sknw._kernels import Kernel
-from sknw._leave_one_out import CRITERIA, Settings, leave_one_out
+from sknw._leave_one_out import Settings, left_out_error
 from sknw._local_polynomial import LocalPolynomialRegressor
 from sknw._metrics import METRICS, Metric, equal_bandwidths, fitted_ridge, untaught
 from sknw._pooling import shares
@@ -187,11 +187,11 @@ class Teacher(NamedTuple):
         def learn_metrics():
             part = problem.part(some)
             if not isinstance(self.metric, str):
-                return [fitted_ridge(part, self.metric)]
+                return [fitted_ridge(part, self.metric, self.settings)]
             names = dict.fromkeys((self.metric, "isotropic"))
             if len(some) < 3 or not (part.variances > 0).any():
                 return [untaught(part) for _ in names]
-            equal = equal_bandwidths(part)
+            equal = equal_bandwidths(part, self.settings)
             metrics = [METRICS[name](part, equal, self.settings) for name in names]
             return [self._tuned(problem, metric, np.sort(others)) for metric in metrics] if len(others) else metrics
 
@@ -203,12 +203,12 @@ class Teacher(NamedTuple):
         tried = [
             Metric(metric.components * multiple, metric.ridge * ridge) for multiple in _MULTIPLES for ridge in ridges
         ]
-        errors = []
-        for each in tried:
-            seen = replace(problem, X=problem.X @ each.components.T, ridge=each.ridge)
-            left_out = leave_one_out(build(self.settings.algorithm, seen), "nearest", self.settings.n_jobs, others)
-            errors.append(CRITERIA["loo"](seen, left_out))
-        return tried[int(np.argmin(errors))]
+
+        def error(metric):
+            seen = replace(problem, X=problem.X @ metric.components.T, ridge=metric.ridge)
+            return left_out_error(seen, self.settings, others)
+
+        return min(tried, key=error)
 
     def head(self, metric: Metric, Z: np.ndarray, y: np.ndarray, sample_weight: np.ndarray, n_jobs: int | None) -> Head:
         """The head of a metric, whose keys are these rows."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sknw._algorithms import Algorithm, Problem, Sums, path_sums
+from sknw._algorithms import Algorithm, Problem, Sums, build, path_sums
 from sknw._local_fit import levers, local_means
 from sknw._pooling import pool
 
@@ -145,6 +145,12 @@ def leave_one_out(
     sums, one = _with_repetitions(problem, rows, sums)
     predictions, n_unreached = pool(algorithm, sums, queries, fallback, excluded=rows)
     return LeftOut(problem, rows, predictions, n_unreached, sums, one)
+
+
+def left_out_error(problem: Problem, settings: Settings, rows: np.ndarray) -> float:
+    """The mean squared leave-one-out error of some training rows."""
+    algorithm = build(settings.algorithm, problem)
+    return _loo(problem, leave_one_out(algorithm, settings.fallback, settings.n_jobs, rows))
 
 
 def leave_one_out_path(

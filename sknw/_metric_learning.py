@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 
 from sknw._algorithms import Problem, build
 from sknw._gradient import error_gradient
-from sknw._leave_one_out import CRITERIA, Settings, leave_one_out
+from sknw._leave_one_out import Settings, leave_one_out, left_out_error
 
 # A minimum of log error + _SHRINKAGE / n * sum (logs - their mean)**2 is sought, by n errors: features are alike unless
 # the data say otherwise. A feature is dropped where that raises log error by no more than _WORTH / n, what a parameter
@@ -108,7 +108,9 @@ class Descent:
         labels = (problem.y - problem.offset) / np.sqrt(np.where(problem.variances > 0, problem.variances, 1))
         products = (labels[:, :, None] * points[:, None]).reshape(len(points), -1)
         columns = np.hstack([labels, points, np.square(points), products])
-        means = self._left_out(replace(problem, y=columns, degree=0)).predictions
+        algorithm, fallback, n_jobs, *_ = self._settings
+        smoother = build(algorithm, replace(problem, y=columns, degree=0))
+        means = leave_one_out(smoother, fallback, n_jobs, self.rows).predictions
         label, point, square, product = np.split(means, np.cumsum([labels.shape[1], *2 * points.shape[1:]]), axis=1)
         covariance = product.reshape(len(means), labels.shape[1], -1) - label[:, :, None] * point[:, None]
         variance = (square - np.square(point))[:, None]
@@ -180,15 +182,11 @@ class Descent:
                 gradient = by_metric.diagonal()
                 known = error, gradient if self._ridges is None else np.append(gradient, by_ridge)
             else:
-                known = CRITERIA["loo"](problem, self._left_out(problem)), np.zeros(len(logs))
+                known = left_out_error(problem, self._settings, self.rows), np.zeros(len(logs))
             self._known[key] = known
             self.tried.append((bandwidth, known[0]))
             self._settings.step()
         return known
-
-    def _left_out(self, problem):
-        algorithm, fallback, n_jobs, *_ = self._settings
-        return leave_one_out(build(algorithm, problem), fallback, n_jobs, self.rows)
 
 
 def _rounded(numbers):

@@ -16,7 +16,7 @@ from scipy.optimize import minimize
 
 from sknw._algorithms import Problem
 from sknw._gradient import error_gradient, fitted_slopes
-from sknw._leave_one_out import Settings
+from sknw._leave_one_out import Settings, left_out_error
 from sknw._metric_learning import Descent
 
 # Bandwidths that are tried, in units of the root of the number of features, and the least and the largest that are
@@ -101,7 +101,7 @@ def _ard(problem: Problem, equal: Equal, settings: Settings) -> Metric:
         starts = [start, descent.slope_start(start)]
     else:
         mean = replace(problem, degree=0, ridge=0.0)
-        narrow = np.log(np.full(len(unit), equal_bandwidths(mean).bandwidth))
+        narrow = np.log(np.full(len(unit), equal_bandwidths(mean, settings).bandwidth))
         narrow = Descent(mean, unit, _BOUNDS, scouts, settings, tolerance=_TOLERANCE).descend(narrow, _ITERATIONS)
         descent = Descent(problem, unit, _BOUNDS, judges, settings, _RIDGE_BOUNDS, _TOLERANCE)
         starts = [np.append(start, np.log(equal.ridge)), np.append(narrow + np.log(_WIDER), np.log(_FIRST_RIDGE))]
@@ -124,13 +124,13 @@ def _opg(problem: Problem, equal: Equal, settings: Settings) -> Metric:
     components, best = np.eye(problem.X.shape[1]), (np.inf, None)
     for _ in range(_REPEATS):
         seen = replace(lines, X=problem.X @ components.T)
-        bandwidth, ridge, _ = equal_bandwidths(seen)
+        bandwidth, ridge, _ = equal_bandwidths(seen, settings)
         slopes = fitted_slopes(replace(seen, bandwidth=bandwidth, ridge=ridge), settings.n_jobs) @ components
         values, vectors = np.linalg.eigh(np.einsum("n,nki,nkj->ij", problem.sample_weight, slopes, slopes))
         if values[-1] <= 0:
             break
         values = np.maximum(values / values[-1], _LEAST_DIRECTION)
-        tried = [_fitted(problem, (vectors * values ** (power / 2)).T) for power in _POWERS]
+        tried = [_fitted(problem, settings, (vectors * values ** (power / 2)).T) for power in _POWERS]
         error, metric = min(tried, key=lambda item: item[0])
         if error >= best[0]:
             break
@@ -145,7 +145,7 @@ def _mlkr(problem: Problem, equal: Equal, settings: Settings) -> Metric:
     """
     start = _opg(problem, equal, settings).components
     mean = replace(problem, degree=0, ridge=0.0)
-    start = start / equal_bandwidths(replace(mean, X=problem.X @ start.T)).bandwidth
+    start = start / equal_bandwidths(replace(mean, X=problem.X @ start.T), settings).bandwidth
     n = len(problem.y)
     held_out = np.arange(n) % round(1 / _HELD_OUT) == 0
     if held_out.all() or not held_out.any():
@@ -163,14 +163,14 @@ def _mlkr(problem: Problem, equal: Equal, settings: Settings) -> Metric:
     def watch(flat):
         nonlocal best, waited
         matrix = flat.reshape(start.shape)
-        now = error_gradient(replace(mean, X=problem.X @ matrix.T), every)[0]
+        now = left_out_error(replace(mean, X=problem.X @ matrix.T), settings, every)
         best, waited = ((now, matrix.copy()), 0) if now < best[0] else (best, waited + 1)
         if waited > _PATIENCE:
             raise StopIteration
 
     watch(start.ravel())
     minimize(error, start.ravel(), jac=True, callback=watch, method="L-BFGS-B", options={"maxiter": 5 * _ITERATIONS})
-    return _fitted(problem, best[1])[1]
+    return _fitted(problem, settings, best[1])[1]
 
 
 #: What `AttentionRegressor` can learn. It gives way to "isotropic" if that predicts rows better which it has not seen.
@@ -182,13 +182,13 @@ METRICS: dict[str, Callable[[Problem, Equal, Settings], Metric]] = {
 }
 
 
-def equal_bandwidths(problem: Problem) -> Equal:
+def equal_bandwidths(problem: Problem, settings: Settings) -> Equal:
     """The best bandwidth for all features, and the ridge."""
     unit, rows = np.sqrt(problem.X.shape[1]), _some(problem, _SCOUTS)
 
     @cache
     def error(bandwidth, ridge):
-        return error_gradient(replace(problem, bandwidth=bandwidth, ridge=ridge), rows)[0]
+        return left_out_error(replace(problem, bandwidth=bandwidth, ridge=ridge), settings, rows)
 
     ridges = _RIDGES if problem.degree else (0.0,)
     first = _FIRST_RIDGE if problem.degree else 0.0
@@ -199,11 +199,11 @@ def equal_bandwidths(problem: Problem) -> Equal:
     return Equal(float(bandwidth), ridge, error(bandwidth, ridge))
 
 
-def fitted_ridge(problem: Problem, components: np.ndarray) -> Metric:
+def fitted_ridge(problem: Problem, components: np.ndarray, settings: Settings) -> Metric:
     """The metric of a given matrix, with the ridge that suits it."""
     seen, rows = replace(problem, X=problem.X @ components.T), _some(problem, _SCOUTS)
     ridges = _RIDGES if problem.degree else (0.0,)
-    return Metric(components, min(ridges, key=lambda ridge: error_gradient(replace(seen, ridge=ridge), rows).error))
+    return Metric(components, min(ridges, key=lambda ridge: left_out_error(replace(seen, ridge=ridge), settings, rows)))
 
 
 def untaught(problem: Problem) -> Metric:
@@ -218,7 +218,7 @@ def _some(problem, most):
     return np.unique(np.linspace(0, n - 1, min(n, most)).astype(int))
 
 
-def _fitted(problem, components):
+def _fitted(problem, settings, components):
     """The error and the metric with these directions, at the bandwidth that suits them."""
-    bandwidth, ridge, error = equal_bandwidths(replace(problem, X=problem.X @ components.T))
+    bandwidth, ridge, error = equal_bandwidths(replace(problem, X=problem.X @ components.T), settings)
     return error, Metric(components / bandwidth, ridge)

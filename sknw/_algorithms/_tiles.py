@@ -6,14 +6,27 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
+import numpy as np
 from joblib import effective_n_jobs, parallel_config
 from threadpoolctl import ThreadpoolController
 
 # Numbers in a batch of whole rows: several such arrays are alive at once.
 _BATCH_NUMBERS = 2**18
 
+# Bytes in the largest block that the C library may keep when it is freed, and lend again.
+_KEPT_BYTES = 2**24
+
 # Finding the loaded BLAS libraries takes milliseconds, more than many a prediction.
 _libraries = cache(ThreadpoolController)
+
+
+@cache
+def _keep_freed_memory() -> None:
+    """Let tiles use the memory of tiles before them: to get it from the system takes longer than to work on it.
+
+    The GNU C library returns freed blocks at once that are larger than the largest freed so far; others do as they do.
+    """
+    np.empty(_KEPT_BYTES, dtype=np.uint8)
 
 
 def batches(n: int, size: int) -> list[slice]:
@@ -33,6 +46,7 @@ def map_tiles(function: Callable[[slice], object], n_queries: int, size: int, n_
     as small as a tile, its own threads cost more than they give.
     """
     tiles = batches(n_queries, size)
+    _keep_freed_memory()
     with parallel_config(backend="threading"):  # processes, joblib's default, have limits that threads have not
         n_threads = min(effective_n_jobs(n_jobs), len(tiles))
     with _libraries().limit(limits=1, user_api="blas"):
