@@ -152,11 +152,16 @@ def turned(n, d, rng):
     return X, f, f + 0.2 * rng.normal(size=n)
 
 
-def wave(n, d, rng):
+def wave(n, d, rng, noise=0.3):
     """A wave in the first feature."""
     X = rng.uniform(-3, 3, size=(n, d))
     f = np.sin(X[:, 0])
-    return X, f, f + 0.3 * rng.normal(size=n)
+    return X, f, f + noise * rng.normal(size=n)
+
+
+def quiet_wave(n, d, rng):
+    """The same with a third of the noise."""
+    return wave(n, d, rng, noise=0.1)
 
 
 def noise(n, d, rng):
@@ -165,15 +170,20 @@ def noise(n, d, rng):
     return X, np.zeros(n), rng.normal(size=n)
 
 
+BOOSTED = {"kernel": "gaussian", "degree": 0, "n_rounds": "gcv"}
 FUNCTIONS = (
     (friedman, 300, 10, {}),
+    (friedman, 300, 10, BOOSTED),
     (friedman, 1000, 10, {}),
+    (friedman, 1000, 10, BOOSTED),
     (friedman, 1000, 30, {}),
     (friedman, 10_000, 10, {}),
     (turned, 1000, 15, {"metric": "opg"}),
-    (turned, 1000, 15, {"metric": "mlkr"}),
+    (turned, 1000, 15, {"metric": "opg"} | BOOSTED),
     (turned, 1000, 15, {"metric": "mlkr", "degree": 0}),
     (wave, 150, 10, {}),
+    (wave, 150, 10, BOOSTED),
+    (quiet_wave, 150, 10, {}),
     (noise, 300, 10, {}),
 )
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from sknw._algorithms import Algorithm, batches, row_batch
+from sknw._boosting import boosted_weights
 from sknw._local_fit import levers
 from sknw._pooling import attention
 
@@ -25,14 +26,23 @@ class AttentionMatrix(NDArrayOperatorsMixin):
         What stands in for the row of a training row without weight that no other row reaches.
     n_jobs : int, default=None
         Threads.
+    n_rounds : list of int, default=None
+        Of boosting, by each algorithm; None is one of each.
     """
 
     ndim = 2
 
-    def __init__(self, algorithms: list[Algorithm], fallback: str, n_jobs: int | None = None):
+    def __init__(
+        self,
+        algorithms: list[Algorithm],
+        fallback: str,
+        n_jobs: int | None = None,
+        n_rounds: list[int] | None = None,
+    ):
         self._algorithms = algorithms
         self._fallback = fallback
         self._n_jobs = n_jobs
+        self._n_rounds = [1] * len(algorithms) if n_rounds is None else n_rounds
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -53,7 +63,9 @@ class AttentionMatrix(NDArrayOperatorsMixin):
         return f"AttentionMatrix(shape={self.shape}, dtype={self.dtype})"
 
     def diagonal(self) -> np.ndarray:
-        """The weight of each training row's own label, (n_samples,), from one pass of sums."""
+        """The weight of each training row's own label, (n_samples,); without boosting, from one pass of sums."""
+        if max(self._n_rounds) > 1:
+            return np.concatenate([self._rows(batch)[:, batch].diagonal() for batch in self._batches()])
         return self._mean(self._diagonal_of(algorithm) for algorithm in self._algorithms)
 
     def _diagonal_of(self, algorithm):
@@ -70,10 +82,12 @@ class AttentionMatrix(NDArrayOperatorsMixin):
         return float(self.diagonal().sum(dtype=np.float64))
 
     def _rows(self, numbers) -> np.ndarray:
-        return self._mean(
-            attention(algorithm, algorithm.problem.keys[numbers], self._fallback, n_jobs=self._n_jobs)[0]
-            for algorithm in self._algorithms
-        )
+        parts = zip(self._algorithms, self._n_rounds, strict=True)
+        return self._mean(self._rows_of(algorithm, n_rounds, numbers) for algorithm, n_rounds in parts)
+
+    def _rows_of(self, algorithm, n_rounds, numbers):
+        weights, _ = attention(algorithm, algorithm.problem.keys[numbers], self._fallback, n_jobs=self._n_jobs)
+        return boosted_weights(weights, AttentionMatrix([algorithm], self._fallback, self._n_jobs), n_rounds)
 
     def _mean(self, parts) -> np.ndarray:
         return (sum(parts) / len(self._algorithms)).astype(self.dtype, copy=False)

@@ -20,6 +20,7 @@ from sknw._validation import (
     check_count,
     check_degree,
     check_metric_to_learn,
+    check_n_rounds,
     check_queries,
     check_smooth_kernel,
     check_training_data,
@@ -27,6 +28,9 @@ from sknw._validation import (
 
 # Training rows whose slopes tell how important features are.
 _SLOPES = 200
+
+# Training rows whose errors decide between metrics.
+_JUDGES = 5000
 
 
 class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -44,7 +48,7 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
     with the means :math:`\bar x, \bar y`, the covariances :math:`C` of the features and :math:`c` of these with the
     labels under the weights :math:`a_h(q)`, the ridge :math:`\lambda_h` and the variances :math:`D` of the features
     among all rows: a local line, as in :class:`LocalPolynomialRegressor`. With ``degree=0``, :math:`f_h = \bar y`, the
-    weighted mean of :class:`NadarayaWatsonRegressor`.
+    weighted mean of :class:`NadarayaWatsonRegressor`, which may be boosted.
 
     Parameters
     ----------
@@ -70,6 +74,12 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         - "mlkr": any matrix A, by the gradient of the leave-one-out error until held-out rows are predicted worse;
         - an array: the matrix A itself, for features in their own units; then only a ridge is learned.
 
+    n_rounds : int or "gcv", default=1
+        How often is smoothed. Further rounds smooth what is left of the labels and add it, known as L2-boosting: a
+        weighted mean takes a little from every peak, which the next gives back. "gcv" finds the rounds, up to 50, of
+        the least generalised cross-validation, and how much wider the metric may be for them; a number keeps to the
+        rounds. Only for ``degree=0`` and positive definite kernels, which those above are.
+
     clip : bool, default=True
         Whether features of queries beyond the range of the training rows count as its end: a line does not go on there.
 
@@ -94,6 +104,9 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
 
     scales_ : ndarray of shape (n_heads, n_features)
         By how much one standard deviation of each feature counts as distance.
+
+    n_rounds_ : list of int
+        The rounds of each head.
 
     feature_importances_ : ndarray of shape (n_features,)
         The mean square of the slope of `predict` in standard deviations of each feature, at some 200 of the training
@@ -129,11 +142,12 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
     Notes
     -----
     A head is learned by L-BFGS from two starts, over the logarithms of its scales and of its ridge; deviations of the
-    former from their mean cost 2 / n of their square, so that features are alike unless the labels say otherwise. If
-    the folds are predicted better with equal scales, in all heads together, these are taken: with few rows and many
-    features, to learn more is to learn noise. Beyond 1000 rows a head learns from 1000 of them, and is tuned to all by
-    the errors of 500 others. What is learned is the same for rows in any order, and for a row of the integer weight k
-    as for k rows.
+    former from their mean cost 2 / n of their square, so that features are alike unless the labels say otherwise. Those
+    that are worth less than log n by the criterion of Schwarz are dropped, and in a second try those worth less than
+    four times that. Of the two and of equal scales, all heads take the one by which the folds are predicted best: with
+    few rows and many features, to learn more is to learn noise. Beyond 1000 rows a head learns from 1000 of them, and
+    is tuned to all by the errors of 500 others. What is learned is the same for rows in any order, and for a row of the
+    integer weight k as for k rows.
 
     Steps and categories with many values suit trees better, and very smooth functions with few rows Gaussian processes.
 
@@ -144,6 +158,10 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
            irrelevant regressors. Review of Economics and Statistics 89 (4), 784-789. :doi:`10.1162/rest.89.4.784`
     .. [3] Y. Xia, H. Tong, W. K. Li and L.-X. Zhu (2002). An adaptive estimation of dimension reduction space. Journal
            of the Royal Statistical Society B 64 (3), 363-410. :doi:`10.1111/1467-9868.03411`
+    .. [4] P. Bühlmann and B. Yu (2003). Boosting with the L2 loss: regression and classification. Journal of the
+           American Statistical Association 98 (462), 324-339. :doi:`10.1198/016214503000125`
+    .. [5] M. Di Marzio and C. C. Taylor (2008). On boosting kernel regression. Journal of Statistical Planning and
+           Inference 138 (8), 2483-2498. :doi:`10.1016/j.jspi.2007.10.005`
 
     Examples
     --------
@@ -166,6 +184,7 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         degree=1,
         n_heads=5,
         metric="ard",
+        n_rounds=1,
         clip=True,
         algorithm="auto",
         random_state=None,
@@ -175,6 +194,7 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         self.degree = degree
         self.n_heads = n_heads
         self.metric = metric
+        self.n_rounds = n_rounds
         self.clip = clip
         self.algorithm = algorithm
         self.random_state = random_state
@@ -209,12 +229,13 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         """
         with progress(self, X, y) as step, all_or_nothing(self):
             kernel, degree = check_smooth_kernel(self.kernel), check_degree(self.degree, (0, 1))
+            n_rounds = check_n_rounds(self.n_rounds, kernel, degree)
             n_heads, algorithm = check_count(self.n_heads, "n_heads"), check_algorithm(self.algorithm)
             X, y, sample_weight = check_training_data(self, X, y, sample_weight, "euclidean")
             rows = Rows.of(X.astype(np.float64), y.reshape(len(y), -1), sample_weight)
             self._standard, self._dtype, self._output_shape = Standard.of(rows), X.dtype, y.shape[1:]
             metric, degree = check_metric_to_learn(self.metric, self._standard.spread, degree)
-            teacher = Teacher(kernel, degree, metric, Settings(algorithm, "nearest"))
+            teacher = Teacher(kernel, degree, metric, n_rounds, Settings(algorithm, "nearest"))
             metrics, oof = self._learn(teacher, rows, n_heads, step)
             Z = self._standard(X.astype(np.float64))
             self.heads_ = [teacher.head(each, Z, y, sample_weight, self.n_jobs) for each in metrics]
@@ -240,14 +261,21 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         learned = map_tiles(learn, len(lessons), 1, self.n_jobs)
         if not several:
             return [learned[0][0]], None
-        choices = list(zip(*learned, strict=True))
-        tried = [self._predict_folds(teacher, rows, Z, metrics, folds) for metrics in choices]
+        # A head with nothing to choose from has one metric.
+        longest = range(max(map(len, learned)))
+        choices = [[metrics[min(k, len(metrics) - 1)] for metrics in learned] for k in longest]
+        return self._choose(teacher, rows, Z, folds, choices)
+
+    def _choose(self, teacher, rows, Z, folds, choices):
+        """The choice of metrics, one for each fold, by which rows outside of it predict best; and what they predict."""
+        judges = np.unique(np.linspace(0, len(Z) - 1, min(len(Z), _JUDGES)).astype(int))
+        tried = [self._predict_folds(teacher, rows, Z, folds, metrics, judges) for metrics in choices]
         spread = np.maximum(rows.y.std(axis=0), np.finfo(float).tiny)
-        errors = [
-            np.average(np.square((each - rows.y) / spread).sum(axis=1), weights=rows.sample_weight) for each in tried
-        ]
-        best = int(np.argmin(errors))
-        return choices[best], tried[best]
+        squares = [np.square((each - rows.y[judges]) / spread).sum(axis=1) for each in tried]
+        best = int(np.argmin(np.average(squares, axis=1, weights=rows.sample_weight[judges])))
+        if len(judges) == len(Z):
+            return choices[best], tried[best]
+        return choices[best], self._predict_folds(teacher, rows, Z, folds, choices[best], np.arange(len(Z)))
 
     def _score(self, X, y, sample_weight, oof, absent):
         """Keep the predictions of rows from outside of their folds; those without weight are in none."""
@@ -257,13 +285,14 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         self.oof_prediction_ = oof.astype(X.dtype)
         self.oof_score_ = r2_score(y, oof, sample_weight=sample_weight)
 
-    def _predict_folds(self, teacher, rows, Z, metrics, folds):
-        """What each fold is predicted by the rows outside of it."""
-        predictions = np.empty_like(rows.y)
+    def _predict_folds(self, teacher, rows, Z, folds, metrics, numbers):
+        """What rows of these numbers are predicted by the rows outside of their folds."""
+        predictions = np.empty((len(numbers), rows.y.shape[1]))
         for fold, metric in enumerate(metrics):
-            inside, others = folds == fold, folds != fold
+            inside, others = folds[numbers] == fold, folds != fold
             head = teacher.head(metric, Z[others], rows.y[others], rows.sample_weight[others], self.n_jobs)
-            at = np.clip(Z[inside], Z[others].min(axis=0), Z[others].max(axis=0)) if self.clip else Z[inside]
+            at = Z[numbers[inside]]
+            at = np.clip(at, Z[others].min(axis=0), Z[others].max(axis=0)) if self.clip else at
             predictions[inside] = head.smoother.predict(head.seen(at))
         return predictions
 
@@ -274,7 +303,7 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         ----------
         X : array-like of shape (n_queries, n_features), or None
             The queries. None stands for the training rows, each smoothed without itself by heads that were learned
-            with it: `oof_prediction_` is more honest.
+            with it: `oof_prediction_` is more honest. Not with boosting.
 
         Returns
         -------
@@ -284,10 +313,16 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         Raises
         ------
         ValueError
-            If X has other features than the training rows. For X=None, if there is only one training row.
+            If X has other features than the training rows. For X=None, if there is only one training row, or
+            boosting.
         """
         check_is_fitted(self)
         if X is None:
+            if max(self.n_rounds_) > 1:
+                raise ValueError(
+                    "predict(None) needs n_rounds=1: boosted, the labels of others contain that of a row. Predictions "
+                    "of the training rows by others are in oof_prediction_."
+                )
             return self._mean(head.smoother.predict(None) for head in self.heads_)
         Z = self._queries(X)
         return self._mean(head.smoother.predict(head.seen(Z)) for head in self.heads_)
@@ -319,7 +354,8 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
 
         effective : bool, default=True
             Whether to return what the labels weigh in the prediction: ``weights @ y`` equals ``predict(X)``, and for
-            ``degree=1`` weights can be negative. Else the attention itself, the kernel's shares, which never are.
+            ``degree=1`` or with boosting, weights can be negative. Else the attention itself, the kernel's shares,
+            which never are.
 
         Returns
         -------
@@ -408,6 +444,11 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         return np.array([np.linalg.norm(head.components, axis=0) for head in self.heads_])
 
     @property
+    def n_rounds_(self):
+        check_is_fitted(self)
+        return [head.n_rounds for head in self.heads_]
+
+    @property
     def feature_importances_(self):
         check_is_fitted(self)
         spread = np.where(self._standard.varies, self._standard.spread, 0)
@@ -418,7 +459,8 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
     @property
     def attention_weights_(self):
         check_is_fitted(self)
-        return AttentionMatrix([head.algorithm for head in self.heads_], "nearest", self.n_jobs)
+        algorithms = [head.algorithm for head in self.heads_]
+        return AttentionMatrix(algorithms, "nearest", self.n_jobs, self.n_rounds_)
 
     def _slopes(self, X):
         """Of the mean of the heads at queries: (n_queries, n_features, n_outputs)."""

@@ -22,7 +22,7 @@ def explain_rows(X, heads: list[Head], Z: np.ndarray, attention: np.ndarray, wei
     n_rows : int
         For each query.
     """
-    y = heads[0].algorithm.problem.y
+    y = heads[0].labels
     rows = np.argsort(-attention, axis=1, kind="stable")[:, :n_rows]
     distance = np.mean([np.take_along_axis(head.distances(Z), rows, axis=1) for head in heads], axis=0)
     columns = {

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sknw._algorithms import Algorithm, Problem, are_repetitions
+from sknw._boosting import MULTIPLES, Boost, best_boost, boosted_labels, boosted_weights
 from sknw._kernels import Kernel
 from sknw._leave_one_out import Settings, left_out_error
 from sknw._local_polynomial import LocalPolynomialRegressor
@@ -118,11 +119,17 @@ class Head:
         Of local lines, as in :class:`LocalPolynomialRegressor`.
     smoother : LocalPolynomialRegressor
         Fitted to the rows A x, with a bandwidth of one.
+    labels : ndarray of shape (n_keys, n_outputs)
+        Which the smoother was fitted to, or their boosted ones.
+    n_rounds : int
+        Of boosting.
     """
 
     components: np.ndarray
     ridge: float
     smoother: LocalPolynomialRegressor
+    labels: np.ndarray
+    n_rounds: int
 
     def seen(self, Z: np.ndarray) -> np.ndarray:
         """Rows in its own coordinates: (n_rows, n_components)."""
@@ -139,7 +146,8 @@ class Head:
     def attention_weights(self, Z: np.ndarray, effective: bool) -> np.ndarray:
         """Weights of the labels in its predictions, or the kernel's shares: (n_queries, n_keys)."""
         if effective:
-            return self.smoother.attention_weights(self.seen(Z))
+            weights = self.smoother.attention_weights(self.seen(Z))
+            return boosted_weights(weights, self.smoother.attention_weights_, self.n_rounds)
         problem = self.algorithm.problem
         return shares(problem, problem.scale(self.seen(Z)), "nearest")[0]
 
@@ -158,12 +166,15 @@ class Teacher(NamedTuple):
     degree : int
     metric : str or ndarray of shape (n_components, n_features)
         One of `METRICS`, or the metric itself, in standard deviations of the features.
+    n_rounds : int or "gcv"
+        Of boosting.
     settings : Settings
     """
 
     kernel: Kernel
     degree: int
     metric: str | np.ndarray
+    n_rounds: int | str
     settings: Settings
 
     def learn(
@@ -186,16 +197,32 @@ class Teacher(NamedTuple):
 
         def learn_metrics():
             part = problem.part(some)
-            if not isinstance(self.metric, str):
-                return [fitted_ridge(part, self.metric, self.settings)]
-            names = dict.fromkeys((self.metric, "isotropic"))
-            if len(some) < 3 or not (part.variances > 0).any():
-                return [untaught(part) for _ in names]
-            equal = equal_bandwidths(part, self.settings)
-            metrics = [METRICS[name](part, equal, self.settings) for name in names]
-            return [self._tuned(problem, metric, np.sort(others)) for metric in metrics] if len(others) else metrics
+            metrics = self._taught(part)
+            boosts = [self._boosted(part, metric) for metric in metrics]
+            if isinstance(self.metric, str) and len(others):
+                metrics = [self._tuned(problem, metric, np.sort(others)) for metric in metrics]
+            return [
+                metric._replace(components=metric.components * boost.multiple, n_rounds=boost.n_rounds)
+                for metric, boost in zip(metrics, boosts, strict=True)
+            ]
 
         return learn_metrics
+
+    def _taught(self, problem):
+        """The metrics that are wanted, and that with equal scales, if it is not among them."""
+        if not isinstance(self.metric, str):
+            return [fitted_ridge(problem, self.metric, self.settings)]
+        if len(problem.y) < 3 or not (problem.variances > 0).any():
+            return [untaught(problem)]
+        names, equal = dict.fromkeys((self.metric, "isotropic")), equal_bandwidths(problem, self.settings)
+        return [metric for name in names for metric in METRICS[name](problem, equal, self.settings)]
+
+    def _boosted(self, problem, metric):
+        """How to boost with a metric; one that is given keeps its scale."""
+        if self.n_rounds == 1:
+            return Boost(1.0, 1)
+        seen = replace(problem, X=problem.X @ metric.components.T)
+        return best_boost(seen, self.n_rounds, MULTIPLES if isinstance(self.metric, str) else (1.0,))
 
     def _tuned(self, problem, metric, others):
         """The metric at the multiple of the lowest error of other rows."""
@@ -215,4 +242,7 @@ class Teacher(NamedTuple):
         smoother = LocalPolynomialRegressor(
             self.kernel, self.degree, 1.0, ridge=metric.ridge, algorithm=self.settings.algorithm, n_jobs=n_jobs
         )
-        return Head(metric.components, metric.ridge, smoother.fit(Z @ metric.components.T, y, sample_weight))
+        seen = Z @ metric.components.T
+        labels = boosted_labels(smoother, seen, y, sample_weight, metric.n_rounds)
+        smoother.fit(seen, labels, sample_weight)
+        return Head(metric.components, metric.ridge, smoother, y.reshape(len(y), -1), metric.n_rounds)

@@ -42,6 +42,11 @@ _JUDGES = 600
 # It is enough if the logarithm of the error falls by less.
 _TOLERANCE = 1e-4
 
+# What a feature has to lower n times the logarithm of the error by, in units of log n: what a parameter is worth to the
+# criterion of G. Schwarz (1978), Annals of Statistics 6 (2), 461-464; and what it should be worth to one who has looked
+# at many.
+_WORTHS = (1.0, 4.0)
+
 # Bandwidths of weighted means are so much narrower than those of lines.
 _WIDER = np.exp(0.7)
 
@@ -65,10 +70,13 @@ class Metric(NamedTuple):
     components : ndarray of shape (n_components, n_features)
         The matrix A.
     ridge : float
+    n_rounds : int, default=1
+        Of boosting.
     """
 
     components: np.ndarray
     ridge: float
+    n_rounds: int = 1
 
 
 class Equal(NamedTuple):
@@ -86,13 +94,13 @@ class Equal(NamedTuple):
     error: float
 
 
-def _isotropic(problem: Problem, equal: Equal, settings: Settings) -> Metric:
+def _isotropic(problem: Problem, equal: Equal, settings: Settings) -> list[Metric]:
     """One bandwidth for all features."""
-    return Metric(np.eye(problem.X.shape[1]) / equal.bandwidth, equal.ridge)
+    return [Metric(np.eye(problem.X.shape[1]) / equal.bandwidth, equal.ridge)]
 
 
-def _ard(problem: Problem, equal: Equal, settings: Settings) -> Metric:
-    """Automatic relevance determination: one bandwidth for each feature, without those that no one needs."""
+def _ard(problem: Problem, equal: Equal, settings: Settings) -> list[Metric]:
+    """Automatic relevance determination: one bandwidth for each feature, and without those that are worth little."""
     scouts, judges = _some(problem, _SCOUTS), _some(problem, _JUDGES)
     unit = np.ones(problem.X.shape[1])
     start = np.log(np.full(len(unit), equal.bandwidth))
@@ -105,16 +113,16 @@ def _ard(problem: Problem, equal: Equal, settings: Settings) -> Metric:
         narrow = Descent(mean, unit, _BOUNDS, scouts, settings, tolerance=_TOLERANCE).descend(narrow, _ITERATIONS)
         descent = Descent(problem, unit, _BOUNDS, judges, settings, _RIDGE_BOUNDS, _TOLERANCE)
         starts = [np.append(start, np.log(equal.ridge)), np.append(narrow + np.log(_WIDER), np.log(_FIRST_RIDGE))]
-    logs = descent.from_starts(starts)
-    if len(unit) > 1:
-        # What a parameter is worth to the criterion of G. Schwarz (1978), Annals of Statistics 6 (2), 461-464.
-        kept = descent.drop(logs, worth=np.log(len(problem.y)))
+    logs, metrics = descent.from_starts(starts), []
+    for worth in _WORTHS:
+        kept = descent.drop(logs, worth * np.log(len(problem.y)))
         logs = logs if len(kept) == len(logs) else descent.descend(kept, _ITERATIONS)
-    scales = 1 / descent.bandwidth(logs)
-    return Metric(np.diag(scales)[scales > 0], descent.ridge(logs))
+        scales = 1 / descent.bandwidth(logs)
+        metrics.append(Metric(np.diag(scales)[scales > 0], descent.ridge(logs)))
+    return metrics
 
 
-def _opg(problem: Problem, equal: Equal, settings: Settings) -> Metric:
+def _opg(problem: Problem, equal: Equal, settings: Settings) -> list[Metric]:
     """The outer product of gradients: directions in which the labels are steep count, turned as they may be.
 
     Y. Xia, H. Tong, W. K. Li and L.-X. Zhu (2002), An adaptive estimation of dimension reduction space, Journal of the
@@ -135,21 +143,21 @@ def _opg(problem: Problem, equal: Equal, settings: Settings) -> Metric:
         if error >= best[0]:
             break
         best, components = (error, metric), metric.components / np.linalg.norm(metric.components, 2)
-    return _isotropic(problem, equal, settings) if best[1] is None else best[1]
+    return _isotropic(problem, equal, settings) if best[1] is None else [best[1]]
 
 
-def _mlkr(problem: Problem, equal: Equal, settings: Settings) -> Metric:
+def _mlkr(problem: Problem, equal: Equal, settings: Settings) -> list[Metric]:
     """Metric learning for kernel regression: any matrix, from that of "opg" on, until held-out rows say stop.
 
     K. Q. Weinberger and G. Tesauro (2007), Metric learning for kernel regression, AISTATS, PMLR 2, 612-619.
     """
-    start = _opg(problem, equal, settings).components
+    start = _opg(problem, equal, settings)[0].components
     mean = replace(problem, degree=0, ridge=0.0)
     start = start / equal_bandwidths(replace(mean, X=problem.X @ start.T), settings).bandwidth
     n = len(problem.y)
     held_out = np.arange(n) % round(1 / _HELD_OUT) == 0
     if held_out.all() or not held_out.any():
-        return Metric(start, 0.0)
+        return [Metric(start, 0.0)]
     teachers, every = mean.part(np.flatnonzero(~held_out)), np.flatnonzero(held_out)
     best, waited = (np.inf, start), 0
 
@@ -170,11 +178,12 @@ def _mlkr(problem: Problem, equal: Equal, settings: Settings) -> Metric:
 
     watch(start.ravel())
     minimize(error, start.ravel(), jac=True, callback=watch, method="L-BFGS-B", options={"maxiter": 5 * _ITERATIONS})
-    return _fitted(problem, settings, best[1])[1]
+    return [_fitted(problem, settings, best[1])[1]]
 
 
-#: What `AttentionRegressor` can learn. It gives way to "isotropic" if that predicts rows better which it has not seen.
-METRICS: dict[str, Callable[[Problem, Equal, Settings], Metric]] = {
+#: What `AttentionRegressor` can learn: metrics to choose from, by rows that they have not seen. "isotropic" is always
+#: among them.
+METRICS: dict[str, Callable[[Problem, Equal, Settings], list[Metric]]] = {
     "isotropic": _isotropic,
     "ard": _ard,
     "opg": _opg,

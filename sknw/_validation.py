@@ -231,6 +231,19 @@ def check_smooth_kernel(kernel) -> Kernel:
     return kernel
 
 
+def check_n_rounds(n_rounds, kernel: Kernel, degree: int) -> int | str:
+    """Rounds of boosting, or "gcv"."""
+    if isinstance(n_rounds, str):
+        check_name(n_rounds, ("gcv",), "n_rounds, where it is a name,")
+    elif isinstance(n_rounds, bool) or not isinstance(n_rounds, numbers.Integral) or n_rounds < 1:
+        raise ValueError(f"n_rounds must be an integer, at least 1, or 'gcv'; got {n_rounds!r}.")
+    if n_rounds != 1 and degree > 0:
+        raise ValueError(f"n_rounds={n_rounds!r} needs degree=0; got degree={degree}.")
+    if n_rounds != 1 and not kernel.positive_definite:
+        raise ValueError(f"n_rounds={n_rounds!r} needs a positive definite kernel; got {kernel.name!r}.")
+    return n_rounds
+
+
 def check_metric_to_learn(metric, spread: np.ndarray, degree: int) -> tuple[str | np.ndarray, int]:
     """The name of a metric, or its matrix in units of the spreads; and the degree that so many features allow."""
     n_varying = np.isfinite(spread).sum()

@@ -27,7 +27,7 @@ FLOORS = [
     ["_ridge"],
     ["_bandwidth", "_metrics"],
     ["_metric_learning", "_trials"],
-    ["_gradient"],
+    ["_boosting", "_gradient"],
     ["_leave_one_out"],
     ["_pooling"],
     ["_local_fit", "_nearest"],
