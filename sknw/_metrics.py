@@ -50,6 +50,9 @@ _WORTHS = (1.0, 4.0)
 # Bandwidths of weighted means are so much narrower than those of lines.
 _WIDER = np.exp(0.7)
 
+# Lines take time in proportion to the square of the number of features: with more than these there are only means.
+MOST_FEATURES_OF_LINES = 60
+
 # Of slopes: the powers of their outer product that are tried as metrics, the least share of a direction in it, and how
 # often slopes are taken anew.
 _POWERS = (0.5, 1.0)
@@ -147,11 +150,12 @@ def _opg(problem: Problem, equal: Equal, settings: Settings) -> list[Metric]:
 
 
 def _mlkr(problem: Problem, equal: Equal, settings: Settings) -> list[Metric]:
-    """Metric learning for kernel regression: any matrix, from that of "opg" on, until held-out rows say stop.
+    """Metric learning for kernel regression: any matrix, from that of "opg" if it can be, until held-out rows say stop.
 
     K. Q. Weinberger and G. Tesauro (2007), Metric learning for kernel regression, AISTATS, PMLR 2, 612-619.
     """
-    start = _opg(problem, equal, settings)[0].components
+    first = _opg if problem.X.shape[1] <= MOST_FEATURES_OF_LINES else _isotropic
+    start = first(problem, equal, settings)[0].components
     mean = replace(problem, degree=0, ridge=0.0)
     start = start / equal_bandwidths(replace(mean, X=problem.X @ start.T), settings).bandwidth
     n = len(problem.y)

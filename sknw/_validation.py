@@ -15,7 +15,7 @@ from sknw._algorithms import ALGORITHMS, Problem, monomials
 from sknw._bandwidth import RULES
 from sknw._kernels import KERNELS, Kernel
 from sknw._leave_one_out import CRITERIA
-from sknw._metrics import METRICS
+from sknw._metrics import METRICS, MOST_FEATURES_OF_LINES
 from sknw._pooling import FALLBACKS
 
 # Metrics of cdist whose value for a pair of rows depends on this pair alone.
@@ -42,7 +42,6 @@ _METRICS = (
 )
 
 _MOST_FEATURES_OF_PARABOLA = 30
-_MOST_FEATURES_OF_LINE = 60
 
 # Left out, cdist estimates these from queries and keys together: a prediction would depend on its neighbours in X.
 _REQUIRED_PARAMS = {"mahalanobis": "VI", "seuclidean": "V"}
@@ -247,12 +246,12 @@ def check_n_rounds(n_rounds, kernel: Kernel, degree: int) -> int | str:
 def check_metric_to_learn(metric, spread: np.ndarray, degree: int) -> tuple[str | np.ndarray, int]:
     """The name of a metric, or its matrix in units of the spreads; and the degree that so many features allow."""
     n_varying = np.isfinite(spread).sum()
-    degree = degree if n_varying <= _MOST_FEATURES_OF_LINE else 0
+    degree = degree if n_varying <= MOST_FEATURES_OF_LINES else 0
     if isinstance(metric, str):
         metric = check_name(metric, METRICS, "metric, where it is a name,")
-        if metric == "opg" and n_varying > _MOST_FEATURES_OF_LINE:
+        if metric == "opg" and n_varying > MOST_FEATURES_OF_LINES:
             raise ValueError(
-                f"metric='opg' needs the slopes of local lines, for at most {_MOST_FEATURES_OF_LINE} features that "
+                f"metric='opg' needs the slopes of local lines, for at most {MOST_FEATURES_OF_LINES} features that "
                 f"vary; got {n_varying}. Take metric='ard'."
             )
         return metric, degree

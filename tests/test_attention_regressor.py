@@ -144,6 +144,7 @@ def test_many_features_are_smoothed_by_means():
     model = AttentionRegressor(n_heads=1).fit(wide, wide[:, 0])
     assert model.degree_ == 0
     assert np.isfinite(model.predict(wide)).all()
+    assert AttentionRegressor(metric="mlkr", n_heads=1).fit(wide, wide[:, 0]).components_[0].shape == (70, 70)
     with pytest.raises(ValueError, match="metric='opg' needs the slopes of local lines, for at most 60 features"):
         AttentionRegressor(metric="opg").fit(wide, wide[:, 0])
 

@@ -41,6 +41,7 @@ CONFIGURATIONS = [
     LocalPolynomialRegressor(degree=0),
     LocalPolynomialRegressor(bandwidth="ard", ridge=0.1),
     AttentionRegressor(n_heads=2),
+    AttentionRegressor(degree=0, n_heads=1, n_rounds="gcv"),
 ]
 
 X, Y = make_regression(80, 4, noise=5, random_state=0)
