@@ -131,22 +131,22 @@ def _opg(problem: Problem, equal: Equal, settings: Settings) -> list[Metric]:
     Y. Xia, H. Tong, W. K. Li and L.-X. Zhu (2002), An adaptive estimation of dimension reduction space, Journal of the
     Royal Statistical Society B 64 (3), 363-410, doi:10.1111/1467-9868.03411, take the slopes of local lines.
     """
-    lines = replace(problem, degree=1)
-    components, best = np.eye(problem.X.shape[1]), (np.inf, None)
+    components, best = np.eye(problem.X.shape[1]), equal
     for _ in range(_REPEATS):
-        seen = replace(lines, X=problem.X @ components.T)
-        bandwidth, ridge, _ = equal_bandwidths(seen, settings)
-        slopes = fitted_slopes(replace(seen, bandwidth=bandwidth, ridge=ridge), settings.n_jobs) @ components
+        seen = replace(problem, X=problem.X @ components.T, degree=1)
+        line = best if problem.degree == 1 else equal_bandwidths(seen, settings)
+        slopes = fitted_slopes(replace(seen, bandwidth=line.bandwidth, ridge=line.ridge), settings.n_jobs) @ components
         values, vectors = np.linalg.eigh(np.einsum("n,nki,nkj->ij", problem.sample_weight, slopes, slopes))
         if values[-1] <= 0:
             break
         values = np.maximum(values / values[-1], _LEAST_DIRECTION)
-        tried = [_fitted(problem, settings, (vectors * values ** (power / 2)).T) for power in _POWERS]
-        error, metric = min(tried, key=lambda item: item[0])
-        if error >= best[0]:
+        roots = [(vectors * values ** (power / 2)).T for power in _POWERS]
+        tried = [equal_bandwidths(replace(problem, X=problem.X @ root.T), settings) for root in roots]
+        found = int(np.argmin([each.error for each in tried]))
+        if tried[found].error >= best.error:
             break
-        best, components = (error, metric), metric.components / np.linalg.norm(metric.components, 2)
-    return _isotropic(problem, equal, settings) if best[1] is None else [best[1]]
+        components, best = roots[found], tried[found]
+    return [Metric(components / best.bandwidth, best.ridge)]
 
 
 def _mlkr(problem: Problem, equal: Equal, settings: Settings) -> list[Metric]:
@@ -182,7 +182,8 @@ def _mlkr(problem: Problem, equal: Equal, settings: Settings) -> list[Metric]:
 
     watch(start.ravel())
     minimize(error, start.ravel(), jac=True, callback=watch, method="L-BFGS-B", options={"maxiter": 5 * _ITERATIONS})
-    return [_fitted(problem, settings, best[1])[1]]
+    equal = equal_bandwidths(replace(problem, X=problem.X @ best[1].T), settings)
+    return [Metric(best[1] / equal.bandwidth, equal.ridge)]
 
 
 #: What `AttentionRegressor` can learn: metrics to choose from, by rows that they have not seen. "isotropic" is always
@@ -229,9 +230,3 @@ def _some(problem, most):
     """So many rows at most, evenly from all."""
     n = len(problem.y)
     return np.unique(np.linspace(0, n - 1, min(n, most)).astype(int))
-
-
-def _fitted(problem, settings, components):
-    """The error and the metric with these directions, at the bandwidth that suits them."""
-    bandwidth, ridge, error = equal_bandwidths(replace(problem, X=problem.X @ components.T), settings)
-    return error, Metric(components / bandwidth, ridge)
