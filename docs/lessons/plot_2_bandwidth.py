@@ -81,7 +81,7 @@ plt.show()
 # How sure is the choice?
 # -----------------------
 #
-# Not very, with forty rows. Here are the bandwidths for two hundred other samples of the same truth, by leave-one-out
+# Not very, with forty rows. Here are the bandwidths for a hundred other samples of the same truth, by leave-one-out
 # and by two other criteria. The corrected Akaike criterion, ``bandwidth="aicc"``, strays least towards narrow ones.
 # (For a few of these samples a search ends at its largest bandwidth. A warning says so; here it is silenced.)
 import warnings
@@ -89,7 +89,7 @@ import warnings
 warnings.filterwarnings("ignore", message="The search for bandwidth")
 rules = ("loo", "gcv", "aicc")
 found = {rule: [] for rule in rules}
-for seed in range(200):
+for seed in range(100):
     sample = make_sine(n_samples=40, random_state=seed)
     for rule in rules:
         found[rule].append(NadarayaWatsonRegressor(bandwidth=rule).fit(*sample).bandwidth_[0])
