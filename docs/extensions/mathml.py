@@ -10,7 +10,10 @@ FENCE = '<mo stretchy="false" lspace="0" rspace="0">&#x0007C;'
 
 def formula(text, display):
     """The MathML of a formula."""
-    return convert(text, display=display).replace(BAR, FENCE)
+    mathml = convert(text, display=display).replace(BAR, FENCE)
+    if "\\" in mathml:
+        raise ValueError(f"latex2mathml does not know all commands in this formula: {text}")
+    return mathml
 
 
 def inline(writer, node):
