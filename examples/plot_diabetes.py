@@ -9,7 +9,7 @@ for the rows behind a prediction: a thing that an ensemble of trees does not tel
 # %%
 # Five folds, the same for all. Every contender but the learned attention has its parameters chosen by a grid search
 # within the training rows. On these data a straight line does about as well as anything, and the learned attention
-# finds that out by itself.
+# finds that out by itself. All work with one thread, so that the times can be compared.
 from time import perf_counter
 
 import matplotlib.pyplot as plt
@@ -21,6 +21,7 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from sknw import AttentionRegressor, NadarayaWatsonRegressor
 
@@ -44,18 +45,19 @@ models = {
 print(f"{'':26s}{'R²':>6}{'seconds a fit':>16}")
 for name, model in models.items():
     start = perf_counter()
-    scores = cross_val_score(model, X, y, cv=folds)
+    with threadpool_limits(1):
+        scores = cross_val_score(model, X, y, cv=folds)
     print(f"{name:26s}{scores.mean():6.2f}{(perf_counter() - start) / 5:16.1f}")
 
 # %%
 # The patients with the largest attention for one prediction, of a model that has not seen the patient. `weight` is what
 # their labels weigh in the prediction; that of a local line can be negative.
-model = models["AttentionRegressor"].fit(X.drop(index=0), y.drop(index=0))
-patient = X.loc[[0]]
+patient, others, labels = X[:1], X[1:].reset_index(drop=True), y[1:]
+model = models["AttentionRegressor"].fit(others, labels)
 print(f"predicted {model.predict(patient)[0]:.0f}, in fact {y[0]:.0f}")
 explanation = model.explain(patient, n_rows=5)
 print(explanation.round(3).to_string(index=False))
-print(X.drop(index=0).iloc[explanation["row"]].round(1).to_string())
+print(others.iloc[explanation["row"]].round(1).to_string())
 
 # %%
 # All labels and their weights. Some rows carry much, and most carry a little: the prediction is a line through a wide
@@ -63,7 +65,7 @@ print(X.drop(index=0).iloc[explanation["row"]].round(1).to_string())
 weights = model.attention_weights(patient)[0]
 # sphinx_gallery_alt = "Left: weights of all labels, most near zero, some negative. Right: importances of ten features."
 fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
-left.scatter(y.drop(index=0), weights, s=12, color="#0072B2")
+left.scatter(labels, weights, s=12, color="#0072B2")
 left.axhline(0, color="black", linewidth=0.5)
 left.axvline(model.predict(patient)[0], color="#D55E00", label="prediction")
 left.set(title="Weights of the labels", xlabel="progress of the disease", ylabel="weight")

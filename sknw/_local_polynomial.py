@@ -15,8 +15,8 @@ class LocalPolynomialRegressor(Smoother):
 
     .. math::
 
-        f(q) = \hat\beta_0, \qquad \hat\beta = \arg\min_\beta \sum_i w_i \, K(|q - x_i| / h) \,
-        \Big(y_i - \sum_{|a| \le p} \beta_a (x_i - q)^a\Big)^2
+        f(q) = \hat\beta_0, \qquad \hat\beta = \operatorname{argmin}_\beta \sum_i w_i \, K(|q - x_i| / h) \,
+        \left(y_i - \sum_{|a| \le p} \beta_a (x_i - q)^a\right)^2
 
     with the kernel :math:`K`, the bandwidth :math:`h`, sample weights :math:`w` and the degree :math:`p`: 0 for the
     weighted mean, 1 for a line (a plane), 2 for a parabola. A line is reproduced exactly, and a fit of degree 1 does

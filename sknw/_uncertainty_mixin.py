@@ -137,8 +137,8 @@ class UncertaintyMixin:
 
         .. math::
 
-            Q_p(q) = \min \Big\{ y_i : \sum_{y_j \le y_i} w_j K(|q - x_j| / h) \ge
-            p \sum_j w_j K(|q - x_j| / h) \Big\}
+            Q_p(q) = \min \left\{ y_i : \sum_{y_j \le y_i} w_j K(|q - x_j| / h) \ge
+            p \sum_j w_j K(|q - x_j| / h) \right\}
 
         See C. J. Stone (1977), Consistent nonparametric regression, Annals of Statistics 5 (4), 595-620,
         :doi:`10.1214/aos/1176343886`. Each is a training label, and a higher quantile is never lower. The median is
@@ -186,7 +186,7 @@ class UncertaintyMixin:
 
         .. math::
 
-            n(q) = \Big( \sum_j w_j K(|q - x_j| / h) \Big)^2 \Big/ \sum_j w_j^2 K(|q - x_j| / h)^2
+            n(q) = \left( \sum_j w_j K(|q - x_j| / h) \right)^2 / \sum_j w_j^2 K(|q - x_j| / h)^2
 
         of L. Kish (1965), Survey Sampling, Wiley, with the kernel's weights at any degree of the fit. An integer weight
         of w stands for w rows: its :math:`w^2` below is then w.

@@ -8,20 +8,24 @@ BAR = '<mo stretchy="false">&#x0007C;'
 FENCE = '<mo stretchy="false" lspace="0" rspace="0">&#x0007C;'
 
 
-def formula(node, display):
+def formula(text, display):
     """The MathML of a formula."""
-    return convert(node.astext(), display=display).replace(BAR, FENCE)
+    mathml = convert(text, display=display).replace(BAR, FENCE)
+    if "\\" in mathml:
+        raise ValueError(f"latex2mathml does not know all commands in this formula: {text}")
+    return mathml
 
 
 def inline(writer, node):
     """Write a formula in a sentence."""
-    writer.body.append(formula(node, "inline"))
+    writer.body.append(formula(node.astext(), "inline"))
     raise SkipNode
 
 
 def block(writer, node):
-    """Write a formula on lines of its own."""
-    writer.body.append(f'<div class="formula">{formula(node, "block")}</div>\n')
+    """Write a formula on lines of its own. Where they are too short for it, they break at a wide space."""
+    parts = [formula(part, "block") for part in node.astext().split(r"\qquad")]
+    writer.body.append(f'<div class="formula">{"".join(parts)}</div>\n')
     raise SkipNode
 
 

@@ -199,6 +199,8 @@ def results(name):
     return [row for row in rows[1:] if not any("not run" in cell for cell in row)]
 
 
+# Keeps a number and its unit on one line.
+SPACE = "\N{NO-BREAK SPACE}"
 KERNEL_NAMES = {"gauss": "gaussian", "epan": "epanechnikov", "tricube": "tricube", "exp": "exponential"}
 
 
@@ -207,7 +209,8 @@ def speed():
     yield "features", "kernel", "rows", "by", "time", "times ours", "error"
     for workload, contender, seconds, ratio, _, error, _ in results("speed"):
         features, kernel, *_, rows = workload.split("-")
-        yield features, KERNEL_NAMES[kernel], f"{float(rows):,.0f}", contender, seconds.split(" (")[0], ratio, error
+        seconds = seconds.split(" (")[0].replace(" ", SPACE)
+        yield features, KERNEL_NAMES[kernel], f"{float(rows):,.0f}", contender, seconds, ratio, error
 
 
 TASK_NAMES = {
@@ -223,7 +226,7 @@ def searches():
     yield "features", "task", "rows", "by", "time", "times the first", "leave-one-out error"
     for task, contender, seconds, ratio, error in results("searches"):
         features, name, rows = re.fullmatch(r"(\d+)-(.*)-(\d+(?:e\d)?)", task).groups()
-        yield features, TASK_NAMES[name], f"{float(rows):,.0f}", contender, seconds, ratio, error
+        yield features, TASK_NAMES[name], f"{float(rows):,.0f}", contender, seconds.replace(" ", SPACE), ratio, error
 
 
 def coverage():
@@ -233,7 +236,7 @@ def coverage():
         yield estimator.strip("`"), noise, rows, interval, scaled, expected, truth
 
 
-LEARNERS = ("AttentionRegressor", "kernel ridge", "forest", "boosted trees", "neighbours", "process", "mean", "line")
+LEARNERS = ("learned attention", "kernel ridge", "forest", "boosted trees", "neighbours", "process", "mean", "line")
 
 
 def learning():

@@ -88,7 +88,7 @@ print(f"estimator: {model.predict([[query]])[0]:.6f}")
 
 # %%
 # The four fits. With the constant kernel every row counts alike, and the answer is the mean again. The other three find
-# the shape of the truth, and none of them finds all of it: one bandwidth too wide, as we shall see.
+# the shape of the truth, and none of them finds all of it: a bandwidth of 1 is too wide, as we shall see.
 
 # sphinx_gallery_alt = "Four fits: the Gaussian, boxcar and triangular kernels follow the wave, the constant is level."
 models = {name: NadarayaWatsonRegressor(name, bandwidth=1.0).fit(X, y) for name in names}
@@ -140,5 +140,5 @@ for ax in (*fits[1:], *maps[1:]):
 plt.show()
 
 # %%
-# In the narrow heatmap, a query looks at one or two keys; in the wide one, at a fifth of them. Which width is best? The
+# In the narrowest heatmap, a query looks at about three keys; in the widest, at half of them. Which width is best? The
 # truth would tell, but nobody has it. :ref:`The next lesson <sphx_glr_tutorial_plot_2_bandwidth.py>` asks the data.
