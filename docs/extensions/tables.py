@@ -246,11 +246,11 @@ def learning():
 
 
 FUNCTIONS = {
-    "friedman": "Friedman's first, five features matter",
-    "turned": "of two directions, turned",
-    "wave": "a wave in one feature",
-    "quiet_wave": "the same, less noise",
-    "noise": "noise alone",
+    "friedman": "Friedman #1",
+    "turned": "turned directions",
+    "wave": "wave",
+    "quiet_wave": "wave, less noise",
+    "noise": "only noise",
 }
 
 
