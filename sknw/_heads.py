@@ -221,7 +221,7 @@ class Teacher(NamedTuple):
         """How to boost with a metric; one that is given keeps its scale."""
         if self.n_rounds == 1:
             return Boost(1.0, 1)
-        seen = replace(problem, X=problem.X @ metric.components.T)
+        seen = problem.seen_by(metric.components)
         return best_boost(seen, self.n_rounds, MULTIPLES if isinstance(self.metric, str) else (1.0,))
 
     def _tuned(self, problem, metric, others):
@@ -232,7 +232,7 @@ class Teacher(NamedTuple):
         ]
 
         def error(metric):
-            seen = replace(problem, X=problem.X @ metric.components.T, ridge=metric.ridge)
+            seen = replace(problem.seen_by(metric.components), ridge=metric.ridge)
             return left_out_error(seen, self.settings, others)
 
         return min(tried, key=error)

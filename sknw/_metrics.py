@@ -133,7 +133,7 @@ def _opg(problem: Problem, equal: Equal, settings: Settings) -> list[Metric]:
     """
     components, best = np.eye(problem.X.shape[1]), equal
     for _ in range(_REPEATS):
-        seen = replace(problem, X=problem.X @ components.T, degree=1)
+        seen = replace(problem.seen_by(components), degree=1)
         line = best if problem.degree == 1 else equal_bandwidths(seen, settings)
         slopes = fitted_slopes(replace(seen, bandwidth=line.bandwidth, ridge=line.ridge), settings.n_jobs) @ components
         values, vectors = np.linalg.eigh(np.einsum("n,nki,nkj->ij", problem.sample_weight, slopes, slopes))
@@ -141,7 +141,7 @@ def _opg(problem: Problem, equal: Equal, settings: Settings) -> list[Metric]:
             break
         values = np.maximum(values / values[-1], _LEAST_DIRECTION)
         roots = [(vectors * values ** (power / 2)).T for power in _POWERS]
-        tried = [equal_bandwidths(replace(problem, X=problem.X @ root.T), settings) for root in roots]
+        tried = [equal_bandwidths(problem.seen_by(root), settings) for root in roots]
         found = int(np.argmin([each.error for each in tried]))
         if tried[found].error >= best.error:
             break
@@ -157,7 +157,7 @@ def _mlkr(problem: Problem, equal: Equal, settings: Settings) -> list[Metric]:
     first = _opg if problem.X.shape[1] <= MOST_FEATURES_OF_LINES else _isotropic
     start = first(problem, equal, settings)[0].components
     mean = replace(problem, degree=0, ridge=0.0)
-    start = start / equal_bandwidths(replace(mean, X=problem.X @ start.T), settings).bandwidth
+    start = start / equal_bandwidths(mean.seen_by(start), settings).bandwidth
     n = len(problem.y)
     held_out = np.arange(n) % round(1 / _HELD_OUT) == 0
     if held_out.all() or not held_out.any():
@@ -167,22 +167,20 @@ def _mlkr(problem: Problem, equal: Equal, settings: Settings) -> list[Metric]:
 
     def error(flat):
         matrix = flat.reshape(start.shape)
-        error, by_metric, _ = error_gradient(
-            replace(teachers, X=teachers.X @ matrix.T), np.arange(len(teachers.y)), points=teachers.X
-        )
+        error, by_metric, _ = error_gradient(teachers.seen_by(matrix), np.arange(len(teachers.y)), points=teachers.X)
         return error, -(matrix @ by_metric).ravel()
 
     def watch(flat):
         nonlocal best, waited
         matrix = flat.reshape(start.shape)
-        now = left_out_error(replace(mean, X=problem.X @ matrix.T), settings, every)
+        now = left_out_error(mean.seen_by(matrix), settings, every)
         best, waited = ((now, matrix.copy()), 0) if now < best[0] else (best, waited + 1)
         if waited > _PATIENCE:
             raise StopIteration
 
     watch(start.ravel())
     minimize(error, start.ravel(), jac=True, callback=watch, method="L-BFGS-B", options={"maxiter": 5 * _ITERATIONS})
-    equal = equal_bandwidths(replace(problem, X=problem.X @ best[1].T), settings)
+    equal = equal_bandwidths(problem.seen_by(best[1]), settings)
     return [Metric(best[1] / equal.bandwidth, equal.ridge)]
 
 
@@ -215,7 +213,7 @@ def equal_bandwidths(problem: Problem, settings: Settings) -> Equal:
 
 def fitted_ridge(problem: Problem, components: np.ndarray, settings: Settings) -> Metric:
     """The metric of a given matrix, with the ridge that suits it."""
-    seen, rows = replace(problem, X=problem.X @ components.T), _some(problem, _SCOUTS)
+    seen, rows = problem.seen_by(components), _some(problem, _SCOUTS)
     ridges = _RIDGES if problem.degree else (0.0,)
     return Metric(components, min(ridges, key=lambda ridge: left_out_error(replace(seen, ridge=ridge), settings, rows)))
 

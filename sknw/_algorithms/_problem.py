@@ -135,6 +135,10 @@ class Problem:
         X = self.X[np.ix_(rows, rows)] if self.metric == "precomputed" else self.X[rows]
         return replace(self, X=X, y=self.y[rows], sample_weight=self.sample_weight[rows])
 
+    def seen_by(self, components: np.ndarray) -> Problem:
+        """The problem of keys in other coordinates, the rows of a matrix: (n_components, n_features)."""
+        return replace(self, X=self.X @ components.T)
+
     # ---- values, which no bandwidth changes (_OF_VALUES names them)
 
     @cached_property
