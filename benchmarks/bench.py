@@ -1,10 +1,10 @@
 """Compare the speed, accuracy and memory of sknw with other ways to compute the same. `make bench` runs it.
 
-Every contender runs in a process of its own, by all threads, after a warm-up on 300 rows. A time is the median of seven
-runs of fit and predict, of three where one takes over a second, and one run where it takes over five; for single rows,
-of a hundred calls after fit. An error is the largest of some hundred random and the outermost queries, against the
-definition in the longest float. Memory is what fit and predict added to the peak. ">" is a time over the limit, "~" one
-that was scaled up from fewer queries.
+Every contender runs in a process of its own, by all threads, after a warm-up on 300 samples. A time is the median of
+seven runs of fit and predict, of three where one takes over a second, and one run where it takes over five; for single
+queries, of a hundred calls after fit. An error is the largest of some hundred random and the outermost queries, against
+the definition in the longest float. Memory is what fit and predict added to the peak. ">" is a time over the limit, "~"
+one that was scaled up from fewer queries.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import NamedTuple
 
 import numpy as np
 from contenders import CONTENDERS, MODULES
-from workloads import WORKLOADS, Problem
+from workloads import WORKLOADS, Case
 
 QUICK = ("1-gauss-1e4", "3-epan-1e5", "64-gauss-f32-2e4")
 SPAWN = multiprocessing.get_context("spawn")
@@ -51,18 +51,18 @@ def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def timed(contender, problem, queries):
+def timed(contender, case, queries):
     """Predictions, seconds of fit and seconds of both."""
     start = time.perf_counter()
-    predict = contender.fit(problem)
+    predict = contender.fit(case)
     fitted = time.perf_counter()
     got = predict(queries)
     return got, fitted - start, time.perf_counter() - start
 
 
-def timed_rows(contender, problem, queries):
-    """The same for one row at a time, for some seconds: the time is that of a row, without fit."""
-    predict = contender.fit(problem)
+def timed_rows(contender, case, queries):
+    """Predictions of one query at a time, for some seconds; the time is that of a query, without fit."""
+    predict = contender.fit(case)
     got, seconds = [], []
     while len(got) < len(queries) and sum(seconds) < 2:
         start = time.perf_counter()
@@ -86,28 +86,28 @@ def measure(contender, workload, folder, pipe):
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1), os.dup2(silence, 2)
     warnings.simplefilter("ignore")
-    problem, at, want = Problem.load(workload, folder), *(np.load(Path(folder, f"{k}.npy")) for k in ("at", "want"))
+    case, at, want = Case.load(workload, folder), *(np.load(Path(folder, f"{k}.npy")) for k in ("at", "want"))
     part = 100 if workload.row else contender.part
     if part:
         some = np.linspace(0, len(at) - 1, min(part, len(at))).astype(int)
         at, want = at[some], want[some]
-    queries = problem.Q[at] if part else problem.Q
+    queries = case.Q[at] if part else case.Q
     run = timed_rows if workload.row else timed
     try:
-        run(contender, problem.small(), queries[:300])
+        run(contender, case.small(), queries[:300])
         pipe.send(None)
         before = peak()
-        got, *times = run(contender, problem, queries)
+        got, *times = run(contender, case, queries)
         megabytes = peak() - before
         pipe.send(None)
         runs = [times]
         while not workload.row and len(runs) < (7 if times[1] < 1 else 3 if times[1] < 5 else 1):
-            runs.append(run(contender, problem, queries)[1:])
+            runs.append(run(contender, case, queries)[1:])
         fit, seconds = (median(column) for column in zip(*runs, strict=True))
         scaled = contender.part and not workload.row
         if scaled:
             seconds = fit + (seconds - fit) * workload.n / len(queries)
-        error = "" if got is None else describe(got if part else got[at], want, problem.y)
+        error = "" if got is None else describe(got if part else got[at], want, case.y)
         pipe.send(Result(seconds, "~" if scaled else "", fit, error, megabytes))
     except Exception as failure:
         pipe.send(f"not run: {type(failure).__name__}: {str(failure).splitlines()[0] if str(failure) else ''}")
@@ -201,7 +201,7 @@ def main():
     names = ", ".join([*(workload.name for workload in WORKLOADS), "import"])
     parser.add_argument("workload", nargs="*", help=f"names, or patterns such as '1-*-1e6'; all by default: {names}")
     parser.add_argument("--limit", type=float, default=60, help="seconds that a run may take (default: %(default)s)")
-    parser.add_argument("--quick", action="store_true", help="2 000 rows at most, and three workloads by default")
+    parser.add_argument("--quick", action="store_true", help="2 000 samples at most, and three workloads by default")
     arguments = parser.parse_args()
     patterns = arguments.workload or (QUICK if arguments.quick else ["*"])
     chosen = [workload for workload in WORKLOADS if any(fnmatch(workload.name, pattern) for pattern in patterns)]

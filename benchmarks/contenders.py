@@ -1,4 +1,4 @@
-"""Who takes part: each contender takes a problem, as fit does, and returns a function of queries, as predict is one."""
+"""Who takes part: each contender takes a case, as fit does, and returns a function of queries, as predict is one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PROFILES = {
     "exponential": lambda u: np.exp(-u),
 }
 
-# The kernels that end, as {power of u: coefficient}.
+# The kernels of compact support, as {power of u: coefficient}.
 POLYNOMIALS = {"epanechnikov": {0: 1, 2: -1}, "tricube": {0: 1, 3: -3, 6: 3, 9: -1}}
 
 
@@ -60,15 +60,15 @@ def in_blocks(predict, queries, rows):
     return np.concatenate([predict(queries[start : start + rows]) for start in range(0, len(queries), rows)])
 
 
-def sknw(p):
+def sknw(case):
     from sknw import NadarayaWatsonRegressor
 
-    return NadarayaWatsonRegressor(kernel=p.kernel, bandwidth=p.bandwidth, n_jobs=-1).fit(p.X, p.y).predict
+    return NadarayaWatsonRegressor(kernel=case.kernel, bandwidth=case.bandwidth, n_jobs=-1).fit(case.X, case.y).predict
 
 
-def sorting(p):
+def sorting(case):
     """Sort both, and be done: whatever looks for neighbours in one feature must."""
-    np.argsort(p.X[:, 0])
+    np.argsort(case.X[:, 0])
 
     def predict(Q):
         np.argsort(Q[:, 0])
@@ -76,13 +76,13 @@ def sorting(p):
     return predict
 
 
-def products(p):
+def products(case):
     """Two bare matrix products and one pass of exp, over tiles that stay in the cache, by all threads."""
     from threadpoolctl import threadpool_limits
 
-    rows, columns = (128, 512) if p.X.dtype == np.float32 else (256, 1024)
-    right = np.abs(p.X).T / p.bandwidth / p.X.shape[1]
-    values = np.c_[p.y, p.y]
+    rows, columns = (128, 512) if case.X.dtype == np.float32 else (256, 1024)
+    right = np.abs(case.X).T / case.bandwidth / case.X.shape[1]
+    values = np.c_[case.y, case.y]
 
     def tile(queries):
         total, buffer = 0, np.empty((len(queries), columns), queries.dtype)
@@ -93,7 +93,7 @@ def products(p):
         return total
 
     def predict(Q):
-        left = -np.abs(Q) / p.bandwidth
+        left = -np.abs(Q) / case.bandwidth
         with threadpool_limits(1), ThreadPoolExecutor(N_THREADS) as pool:
             list(pool.map(tile, (left[start : start + rows] for start in range(0, len(left), rows))))
 
@@ -110,35 +110,35 @@ def brute_library():
     return ctypes.CDLL(str(library.resolve()))
 
 
-def brute(p):
+def brute(case):
     """All pairs in C++, compiled for this machine."""
     double = np.ctypeslib.ndpointer(np.float64, flags="C")
     call = brute_library().predict
     call.argtypes = [double] * 4 + [ctypes.c_long] * 2 + [ctypes.c_int] * 2
-    keys = np.ascontiguousarray(p.X.T / p.bandwidth)
+    keys = np.ascontiguousarray(case.X.T / case.bandwidth)
 
     def predict(Q):
         means = np.empty(len(Q))
-        kernel = list(PROFILES).index(p.kernel)
-        call(keys, p.y, np.ascontiguousarray(Q / p.bandwidth), means, len(p.y), len(Q), Q.shape[1], kernel)
+        kernel = list(PROFILES).index(case.kernel)
+        call(keys, case.y, np.ascontiguousarray(Q / case.bandwidth), means, len(case.y), len(Q), Q.shape[1], kernel)
         return means
 
     return predict
 
 
-def prefix_sums(p):
+def prefix_sums(case):
     """Sums over windows as differences of prefix sums of powers of x, all about one origin."""
-    order = np.argsort(p.X[:, 0])
-    origin = p.X.mean()
-    x = (p.X[order, 0] - origin) / p.bandwidth
-    polynomial = POLYNOMIALS[p.kernel]
-    values = np.c_[p.y, np.ones_like(p.y)][order]
+    order = np.argsort(case.X[:, 0])
+    origin = case.X.mean()
+    x = (case.X[order, 0] - origin) / case.bandwidth
+    polynomial = POLYNOMIALS[case.kernel]
+    values = np.c_[case.y, np.ones_like(case.y)][order]
     moments = np.zeros((len(x) + 1, max(polynomial) + 1, 2))
     for power in range(moments.shape[1]):
         np.cumsum(x[:, None] ** power * values, axis=0, out=moments[1:, power])
 
     def predict(Q):
-        q = (Q[:, 0] - origin) / p.bandwidth
+        q = (Q[:, 0] - origin) / case.bandwidth
         low, middle, high = np.searchsorted(x, [q - 1, q, q + 1])
         sums = np.zeros((len(q), 2))
         for sign, start, stop in ((1, low, middle), (-1, middle, high)):
@@ -152,133 +152,133 @@ def prefix_sums(p):
     return predict
 
 
-def numpy_textbook(p):
+def numpy_textbook(case):
     """The matrix of weights, as a textbook writes it."""
 
     def predict(queries):
-        distances = np.sqrt(np.square(queries[:, None] - p.X).sum(axis=2))
-        weights = PROFILES[p.kernel](distances / p.bandwidth)
-        return weights @ p.y / weights.sum(axis=1)
+        distances = np.sqrt(np.square(queries[:, None] - case.X).sum(axis=2))
+        weights = PROFILES[case.kernel](distances / case.bandwidth)
+        return weights @ case.y / weights.sum(axis=1)
 
-    return lambda Q: in_blocks(predict, Q, max(1, 10_000_000 // p.X.size))
+    return lambda Q: in_blocks(predict, Q, max(1, 10_000_000 // case.X.size))
 
 
-def scipy_cdist(p):
+def scipy_cdist(case):
     from scipy.spatial.distance import cdist
 
     def predict(queries):
-        weights = PROFILES[p.kernel](cdist(queries, p.X) / p.bandwidth)
-        return weights @ p.y / weights.sum(axis=1)
+        weights = PROFILES[case.kernel](cdist(queries, case.X) / case.bandwidth)
+        return weights @ case.y / weights.sum(axis=1)
 
-    return lambda Q: in_blocks(predict, Q, max(1, 10_000_000 // len(p.X)))
+    return lambda Q: in_blocks(predict, Q, max(1, 10_000_000 // len(case.X)))
 
 
-def k_neighbours(p):
-    """With all rows as neighbours."""
+def k_neighbours(case):
+    """With all samples as neighbours."""
     from sklearn.neighbors import KNeighborsRegressor
 
-    weights = lambda distances: PROFILES[p.kernel](distances / p.bandwidth)  # noqa: E731
-    model = KNeighborsRegressor(n_neighbors=len(p.X), weights=weights, n_jobs=-1).fit(p.X, p.y)
-    return lambda Q: in_blocks(model.predict, Q, max(1, 10_000_000 // len(p.X)))
+    weights = lambda distances: PROFILES[case.kernel](distances / case.bandwidth)  # noqa: E731
+    model = KNeighborsRegressor(n_neighbors=len(case.X), weights=weights, n_jobs=-1).fit(case.X, case.y)
+    return lambda Q: in_blocks(model.predict, Q, max(1, 10_000_000 // len(case.X)))
 
 
-def radius_neighbours(p):
+def radius_neighbours(case):
     from sklearn.neighbors import RadiusNeighborsRegressor
 
-    weights = np.frompyfunc(lambda distances: PROFILES[p.kernel](distances / p.bandwidth), 1, 1)
-    model = RadiusNeighborsRegressor(radius=p.bandwidth, weights=weights, n_jobs=-1).fit(p.X, p.y)
+    weights = np.frompyfunc(lambda distances: PROFILES[case.kernel](distances / case.bandwidth), 1, 1)
+    model = RadiusNeighborsRegressor(radius=case.bandwidth, weights=weights, n_jobs=-1).fit(case.X, case.y)
     return lambda Q: in_blocks(model.predict, Q, 5000)
 
 
-def statsmodels(p):
+def statsmodels(case):
     from statsmodels.nonparametric.kernel_regression import KernelReg
 
-    d = p.X.shape[1]
-    model = KernelReg(p.y, p.X, "c" * d, reg_type="lc", bw=np.full(d, p.bandwidth))
+    d = case.X.shape[1]
+    model = KernelReg(case.y, case.X, "c" * d, reg_type="lc", bw=np.full(d, case.bandwidth))
     return lambda Q: model.fit(Q)[0]
 
 
-def astroml(p):
+def astroml(case):
     from astroML.linear_model import NadarayaWatson
 
-    model = NadarayaWatson("gaussian", p.bandwidth).fit(p.X, p.y)
-    return lambda Q: in_blocks(model.predict, Q, max(1, 10_000_000 // len(p.X)))
+    model = NadarayaWatson("gaussian", case.bandwidth).fit(case.X, case.y)
+    return lambda Q: in_blocks(model.predict, Q, max(1, 10_000_000 // len(case.X)))
 
 
-def kernelsmooth(p):
+def kernelsmooth(case):
     from kernelsmooth import NadarayaWatsonRegression
 
-    model = NadarayaWatsonRegression(p.bandwidth / p.X.std(axis=0, ddof=1), diag_cov=True).fit(p.X, p.y)
+    model = NadarayaWatsonRegression(case.bandwidth / case.X.std(axis=0, ddof=1), diag_cov=True).fit(case.X, case.y)
     return model.predict
 
 
-def fastlpr(p):
+def fastlpr(case):
     """Its bandwidth is in standard deviations."""
     from fastlpr import cv_fastlpr, fastlpr_predict
 
-    bandwidths = p.bandwidth / p.X.std(axis=0, keepdims=True)
-    model = cv_fastlpr(p.X, p.y, bandwidths, {"order": 0, "calc_dof": False})
+    bandwidths = case.bandwidth / case.X.std(axis=0, keepdims=True)
+    model = cv_fastlpr(case.X, case.y, bandwidths, {"order": 0, "calc_dof": False})
     return lambda Q: np.ravel(fastlpr_predict(model, Q))
 
 
-def torch_attention(p):
+def torch_attention(case):
     """Attention with logits q·k - |k|²/2: what is missing to -|q - k|²/2 is the same for all keys."""
     import torch
 
-    centre = p.X.mean(axis=0)
-    X = (p.X - centre) / p.bandwidth
+    centre = case.X.mean(axis=0)
+    X = (case.X - centre) / case.bandwidth
     keys = np.c_[X, -np.square(X).sum(axis=1) / 2]
     # Values as wide as the keys: others make torch keep the whole matrix.
     values = np.zeros_like(keys)
-    values[:, 0] = p.y
+    values[:, 0] = case.y
     keys, values = (torch.from_numpy(rows)[None, None] for rows in (keys, values))
 
     def predict(Q):
-        queries = torch.from_numpy(np.c_[(Q - centre) / p.bandwidth, np.ones(len(Q), Q.dtype)])[None, None]
+        queries = torch.from_numpy(np.c_[(Q - centre) / case.bandwidth, np.ones(len(Q), Q.dtype)])[None, None]
         return torch.nn.functional.scaled_dot_product_attention(queries, keys, values, scale=1.0)[0, 0, :, 0].numpy()
 
     return predict
 
 
-def keops(p):
+def keops(case):
     import pykeops
 
     pykeops.set_verbose(False)
     from pykeops.numpy import LazyTensor
 
-    keys = LazyTensor(np.ascontiguousarray(p.X[None] / p.bandwidth).astype(p.X.dtype))
-    values = LazyTensor(np.c_[p.y, np.ones_like(p.y)][None].copy())
+    keys = LazyTensor(np.ascontiguousarray(case.X[None] / case.bandwidth).astype(case.X.dtype))
+    values = LazyTensor(np.c_[case.y, np.ones_like(case.y)][None].copy())
 
     def predict(Q):
-        queries = LazyTensor(np.ascontiguousarray(Q[:, None] / p.bandwidth).astype(Q.dtype))
+        queries = LazyTensor(np.ascontiguousarray(Q[:, None] / case.bandwidth).astype(Q.dtype))
         t = ((queries - keys) ** 2).sum(-1)
-        if p.kernel in ("gaussian", "exponential"):
-            return (-t / 2 if p.kernel == "gaussian" else -t.sqrt()).sumsoftmaxweight(values, axis=1)[:, 0]
-        weights = (1 - t).relu() if p.kernel == "epanechnikov" else (1 - t * t.sqrt()).relu() ** 3
+        if case.kernel in ("gaussian", "exponential"):
+            return (-t / 2 if case.kernel == "gaussian" else -t.sqrt()).sumsoftmaxweight(values, axis=1)[:, 0]
+        weights = (1 - t).relu() if case.kernel == "epanechnikov" else (1 - t * t.sqrt()).relu() ** 3
         sums = (weights * values).sum(axis=1)
         return sums[:, 0] / sums[:, 1]
 
     return predict
 
 
-def nonuniform_fourier(p):
+def nonuniform_fourier(case):
     """Gaussian sums as a Fourier series over a period so long that the kernel has ended: type 1 in, type 2 out."""
     import finufft
 
-    d = p.X.shape[1]
-    low = np.minimum(p.X.min(axis=0), p.Q.min(axis=0))
-    period = float((np.maximum(p.X.max(axis=0), p.Q.max(axis=0)) - low).max() + 9 * p.bandwidth)
+    d = case.X.shape[1]
+    low = np.minimum(case.X.min(axis=0), case.Q.min(axis=0))
+    period = float((np.maximum(case.X.max(axis=0), case.Q.max(axis=0)) - low).max() + 9 * case.bandwidth)
     step = 2 * np.pi / period
-    modes = int(np.ceil(9 / (p.bandwidth * step)))
-    decay = np.exp(-np.square(np.arange(-modes, modes + 1) * step * p.bandwidth) / 2)
+    modes = int(np.ceil(9 / (case.bandwidth * step)))
+    decay = np.exp(-np.square(np.arange(-modes, modes + 1) * step * case.bandwidth) / 2)
     decay = decay if d == 1 else decay[:, None] * decay
     series, values = (finufft.nufft1d1, finufft.nufft1d2) if d == 1 else (finufft.nufft2d1, finufft.nufft2d2)
 
     def angles(rows):
         return [np.ascontiguousarray(x) for x in ((rows - low) * step - np.pi).T]
 
-    strengths = np.array([p.y, np.ones_like(p.y)], complex)
-    coefficients = series(*angles(p.X), strengths, decay.shape if d > 1 else len(decay), eps=1e-14, isign=-1) * decay
+    strengths = np.array([case.y, np.ones_like(case.y)], complex)
+    coefficients = series(*angles(case.X), strengths, decay.shape if d > 1 else len(decay), eps=1e-14, isign=-1) * decay
 
     def predict(Q):
         sums = values(*angles(Q), coefficients, eps=1e-14, isign=1).real

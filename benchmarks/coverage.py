@@ -1,10 +1,10 @@
 """Simulate how often intervals and bands cover what they should. `make coverage` runs it.
 
-Rows are drawn from 2 sin(x) + x, x uniform from 0 to 5, with noise that is even or grows with x. The bandwidth is the
-median of those that leave-one-out chooses for ten other data sets; with --search, each data set chooses its own. The
-intervals are to cover 90 % of new labels. The band of 1.96 standard errors is to cover 95 % of the expected fits, which
-are those to labels without noise by the same weights, at queries from 0.5 to 4.5; that of the truth, which the fit is a
-smoothed version of, is told beside it.
+Samples are drawn from 2 sin(x) + x, x uniform from 0 to 5, with noise that is even or grows with x. The bandwidth is
+the median of those that leave-one-out chooses for ten other data sets; with --search, each data set chooses its own.
+The intervals are to cover 90 % of new targets. The band of 1.96 standard errors is to cover 95 % of the expected fits,
+which are those to targets without noise by the same weights, at queries from 0.5 to 4.5; that of the truth, which the
+fit is a smoothed version of, is told beside it.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ def trial(model, rng, n, noise):
     """The numbers of one data set."""
     X, y = draw(rng, n, noise)
     model.fit(X, y)
-    queries, labels = draw(rng, N_QUERIES, noise)
+    queries, targets = draw(rng, N_QUERIES, noise)
     numbers = []
     for scaled in (False, True):
         interval = model.predict_interval(queries, scaled=scaled)
-        numbers += [covered(interval, labels), np.ptp(interval, axis=1).mean()]
+        numbers += [covered(interval, targets), np.ptp(interval, axis=1).mean()]
     inner = np.linspace(0.5, 4.5, N_QUERIES)[:, None]
     fit, std = model.predict(inner, return_std=True)
     band = np.stack([fit - 1.96 * std, fit + 1.96 * std], axis=1)

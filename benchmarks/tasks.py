@@ -1,8 +1,8 @@
 """Compare searches for a bandwidth, local lines and standard errors with other ways to get them. `make bench` runs it.
 
-Every contender runs in a process of its own, by one thread, after a warm-up on 300 rows. A time is the least of three
-runs, and that of one run where it takes over five seconds. The error is the leave-one-out error of a bandwidth that was
-chosen.
+Every contender runs in a process of its own, by one thread, after a warm-up on 300 samples. A time is the least of
+three runs, and that of one run where it takes over five seconds. The error is the leave-one-out error of a bandwidth
+that was chosen.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class Textbook(RegressorMixin, BaseEstimator):
         self.bandwidth = bandwidth
 
     def fit(self, X, y):
-        """Keep the rows."""
+        """Keep the samples."""
         self.X_, self.y_ = X, y
         return self
 
     def predict(self, X):
-        """Predict the weighted mean of the labels."""
+        """Predict the weighted mean of the targets."""
         t = np.square(X[:, None] - self.X_).sum(axis=2) / self.bandwidth**2
         weights = np.exp(-t / 2)
         return weights @ self.y_ / weights.sum(axis=1)
@@ -55,7 +55,7 @@ def by_rule(rule):
 
 
 def thirty(queries):
-    """Fit thirty bandwidths, and predict the training rows without themselves, or these queries."""
+    """Fit thirty bandwidths, and predict the samples without themselves, or these queries."""
 
     def predict_all(X, y):
         for bandwidth in np.geomspace(0.01, 1, 30):
@@ -72,7 +72,7 @@ def cross_validation(X, y):
 
 
 def of_degree(degree, bandwidth, kernel="gaussian", **options):
-    """Fit, and predict as many queries as there are rows."""
+    """Fit, and predict as many queries as there are samples."""
 
     def predict(X, y):
         LocalPolynomialRegressor(kernel, degree, bandwidth).fit(X, y).predict(X + 1e-3, **options)
@@ -81,7 +81,7 @@ def of_degree(degree, bandwidth, kernel="gaussian", **options):
 
 
 def local_line(X, y):
-    """The same by statsmodels, with its local lines."""
+    """Fit and predict local lines by statsmodels."""
     from statsmodels.nonparametric.kernel_regression import KernelReg
 
     KernelReg(y, X, "c" * X.shape[1], reg_type="ll", bw=[0.1] * X.shape[1]).fit(X + 1e-3)
@@ -89,7 +89,7 @@ def local_line(X, y):
 
 @dataclass(frozen=True)
 class Task:
-    """Rows and features of a problem, and who solves it: ours first."""
+    """How many samples and features there are, and who does the task: ours first."""
 
     name: str
     n: int
@@ -97,7 +97,7 @@ class Task:
     contenders: dict[str, Callable]
 
     def data(self):
-        """Rows and labels."""
+        """Samples and targets."""
         rng = np.random.default_rng(0)
         X = rng.normal(size=(self.n, self.features))
         return X, np.sin(1.5 * X[:, 0]) + np.cos(X[:, -1]) + 0.3 * rng.normal(size=self.n)

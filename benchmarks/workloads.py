@@ -1,4 +1,4 @@
-"""What is measured: rows, labels, queries, kernels and bandwidths, and the right answers."""
+"""What is measured: samples, targets, queries, kernels and bandwidths, and the right answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHORT = {"gaussian": "gauss", "epanechnikov": "epan", "tricube": "tricube", "exp
 # The interval that holds all uniform numbers, and 99 % of the others.
 INNER_RANGE = {"uniform": 1.0, "normal": 5.15, "lognormal": 13.07}
 
-# The share of the rows in reach of an average query, by the number of features: 3000, 1000 and 200 of 1e5.
+# The share of the samples in reach of an average query, by the number of features: 3000, 1000 and 200 of 1e5.
 IN_REACH = {2: 0.03, 3: 0.01, 5: 0.002}
 
 # The reference works on so many numbers at most: it takes seconds.
@@ -22,7 +22,7 @@ REFERENCE_NUMBERS = 3e8
 
 @dataclass(frozen=True)
 class Workload:
-    """As many queries as training rows, from the same distribution; or single rows, one call each, after fit."""
+    """As many queries as samples, from the same distribution; or single queries, one call each, after fit."""
 
     features: int
     kernel: str
@@ -33,7 +33,7 @@ class Workload:
 
     @property
     def name(self):
-        """Features, kernel, distribution or precision where there are several, rows."""
+        """Features, kernel, distribution or precision where there are several, samples."""
         parts = [str(self.features), SHORT[self.kernel]]
         parts += [self.x] if self.features == 1 and self.x != "uniform" else []
         parts += [self.dtype.replace("float", "f")] if self.features >= 8 else []
@@ -64,17 +64,17 @@ class Workload:
         X, Q = (getattr(rng, self.x)(size=(self.n, self.features)).astype(self.dtype) for _ in range(2))
         z = X / INNER_RANGE[self.x]
         y = (np.sin(8 * z[:, 0]) + np.cos(5 * z[:, -1]) + 0.3 * rng.normal(size=self.n)).astype(self.dtype)
-        problem = Problem(X, y, Q, self.bandwidth, self.kernel)
+        case = Case(X, y, Q, self.bandwidth, self.kernel)
         count = int(REFERENCE_NUMBERS / X.size)
         outermost = np.argsort(-np.square(Q - np.median(X, axis=0)).sum(axis=1))[: min(100, count // 3)]
         at = np.r_[: min(1000, count - len(outermost), self.n), outermost]
-        want = [reference(problem, query) for query in Q[at]]
+        want = [reference(case, query) for query in Q[at]]
         for name, array in {"X": X, "y": y, "Q": Q, "at": at, "want": np.array(want)}.items():
             np.save(Path(folder, name), array)
 
 
 @dataclass(frozen=True)
-class Problem:
+class Case:
     """What a contender is given."""
 
     X: np.ndarray
@@ -85,31 +85,31 @@ class Problem:
 
     @classmethod
     def load(cls, workload, folder):
-        """The problem that `Workload.save` wrote."""
+        """The case that `Workload.save` wrote."""
         return cls(*(np.load(Path(folder, f"{name}.npy")) for name in "XyQ"), workload.bandwidth, workload.kernel)
 
     def small(self):
         """Enough to import and compile all that a contender needs."""
-        return Problem(self.X[:300], self.y[:300], self.Q[:300], self.bandwidth, self.kernel)
+        return Case(self.X[:300], self.y[:300], self.Q[:300], self.bandwidth, self.kernel)
 
 
-def reference(problem, query):
+def reference(case, query):
     """The definition in the longest float, or NaN where it has none; keys that cannot change a digit are left out."""
-    u = np.sqrt(np.square((query.astype(float) - problem.X) / problem.bandwidth).sum(axis=1))
+    u = np.sqrt(np.square((query.astype(float) - case.X) / case.bandwidth).sum(axis=1))
     nearest = u.min()
-    reach = {"gaussian": np.sqrt(nearest**2 + 120), "exponential": nearest + 60}.get(problem.kernel, 1 + 1e-9)
+    reach = {"gaussian": np.sqrt(nearest**2 + 120), "exponential": nearest + 60}.get(case.kernel, 1 + 1e-9)
     keys = u <= reach
     if not keys.any():
         return np.nan
-    t = np.square((query.astype(np.longdouble) - problem.X[keys]) / np.longdouble(problem.bandwidth)).sum(axis=1)
+    t = np.square((query.astype(np.longdouble) - case.X[keys]) / np.longdouble(case.bandwidth)).sum(axis=1)
     weights = {
         "gaussian": lambda: np.exp((t.min() - t) / 2),
         "exponential": lambda: np.exp(np.sqrt(t.min()) - np.sqrt(t)),
         "epanechnikov": lambda: np.maximum(1 - t, 0),
         "tricube": lambda: np.maximum(1 - t * np.sqrt(t), 0) ** 3,
-    }[problem.kernel]()
+    }[case.kernel]()
     total = weights.sum()
-    return weights @ problem.y[keys] / total if total > 0 else np.nan
+    return weights @ case.y[keys] / total if total > 0 else np.nan
 
 
 WORKLOADS = (
