@@ -31,8 +31,8 @@ for ax, model in zip(axes, models, strict=True):
 plt.show()
 
 # %%
-# The attention of 50 queries. The narrower the kernel, the sharper the attention; where rows are sparse, a narrow
-# kernel looks at one row only.
+# The attention of 50 queries. The narrower the kernel, the sharper the attention; where samples (training rows) are
+# sparse, a narrow kernel looks at one only.
 grid = np.linspace(0, 5, 50)[:, None]
 # sphinx_gallery_alt = "Four heatmaps of attention along a diagonal that widens from left to right."
 fig, axes = plt.subplots(1, 4, figsize=(11, 3.2), sharey=True, layout="constrained")
@@ -42,15 +42,16 @@ for ax, model in zip(axes, models, strict=True):
 plt.show()
 
 # %%
-# How many parameters would a linear model need to be as flexible? The trace of the weights that the training labels
-# have in the fit to the training rows tells: the effective degrees of freedom.
+# How many parameters would a linear model need to be as flexible? The leverages tell, which are what each target
+# (label) weighs in the fit to its own sample. Their sum, the trace of the matrix of weights, is called the effective
+# degrees of freedom.
 for model in models:
     print(f"bandwidth {model.bandwidth}: {model.attention_weights_.trace():4.1f} degrees of freedom")
 
 # %%
-# At the extremes: a bandwidth near zero predicts the label of the nearest row, also far from all of them; a huge one
-# predicts the mean.
+# At the extremes: a bandwidth near zero predicts the target of the nearest sample, also far from all of them; a huge
+# one predicts the mean.
 for bandwidth in (1e-9, 1e9):
     model = NadarayaWatsonRegressor(bandwidth=bandwidth).fit(X, y)
     print(f"bandwidth {bandwidth:g}: f(1000) = {model.predict([[1000.0]])[0]:.4f}")
-print(f"the last label: {y[-1]:.4f}, the mean of all: {y.mean():.4f}")
+print(f"the last target: {y[-1]:.4f}, the mean of all: {y.mean():.4f}")

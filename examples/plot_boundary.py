@@ -2,8 +2,8 @@
 Why fit a line instead of a mean?
 =================================
 
-At the edge of the data all rows in reach lie on one side. Their mean lags behind a trend, however many rows there are;
-a line that is fitted to them does not. ``LocalPolynomialRegressor`` fits one about each query.
+At the edge of the data all samples (training rows) in reach lie on one side. Their mean lags behind a trend, however
+many there are; a line that is fitted to them does not. ``LocalPolynomialRegressor`` fits one about each query.
 """
 
 # %%
@@ -31,9 +31,9 @@ axes[0].legend()
 plt.show()
 
 # %%
-# The error by the place of the query, over two hundred samples of the noise, with the bandwidths 0.3, 0.3 and 0.5. In
-# the middle, the mean and the line are alike; at the edge, the mean is off in one direction. The price of a higher
-# degree is scatter there.
+# The error by the place of the query, over two hundred draws of the noise, with the bandwidths 0.3, 0.3 and 0.5. In the
+# middle, the mean and the line are alike; at the edge, the mean is off in one direction. The price of a higher degree
+# is scatter there.
 
 # sphinx_gallery_alt = "Bias and scatter over x: the mean's bias is large at the edges, the parabola's scatter is."
 fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4), sharex=True, layout="constrained")
@@ -42,8 +42,8 @@ x = np.linspace(0, 5, 40)[:, None]
 signal = 2 * np.sin(x[:, 0]) + x[:, 0]
 for degree, color in enumerate(("#0072B2", "#D55E00", "#009E73")):
     model = LocalPolynomialRegressor(degree=degree, bandwidth=(0.3, 0.3, 0.5)[degree])
-    labels = signal[:, None] + 0.5 * rng.normal(size=(40, 200))
-    errors = model.fit(x, labels).predict(grid) - truth[:, None]
+    targets = signal[:, None] + 0.5 * rng.normal(size=(40, 200))
+    errors = model.fit(x, targets).predict(grid) - truth[:, None]
     left.plot(grid, errors.mean(axis=1), color=color, label=f"degree {degree}")
     right.plot(grid, errors.std(axis=1), color=color, label=f"degree {degree}")
 left.set(title="Bias", xlabel="x", ylabel="mean error")

@@ -2,14 +2,14 @@
 What if the kernel is learned?
 ==============================
 
-A hand-picked kernel looks at all features alike: rows that differ in a feature without influence seem far away.
-``AttentionRegressor`` learns from the labels what to look at.
+A hand-picked kernel looks at all features alike: samples (training rows) that differ in a feature without influence
+seem far away. ``AttentionRegressor`` learns from the targets (the labels) what to look at.
 """
 
 # %%
-# One feature in ten makes a wave; nine are noise. To a kernel with one bandwidth for all features, hardly any row is
+# One feature in ten makes a wave; nine are noise. To a kernel with one bandwidth for all features, hardly any sample is
 # near, and those that are nearest have little to say: what it looks at is scattered. The learned one looks along the
-# diagonal, at rows that are alike in the first feature. Rows and columns are ordered by that.
+# diagonal, at samples that are alike in the first feature. Rows and columns are ordered by that.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.metrics import r2_score
@@ -34,9 +34,9 @@ for ax, (name, model) in zip(axes, models.items(), strict=True):
 plt.show()
 
 # %%
-# Each of five heads has learned scales of its own, without a fifth of the rows. Their spread tells how sure a scale is.
-# Beside them the slopes that the prediction has in each feature. With local lines, the default, a feature with a small
-# scale can still be important: it then has one slope everywhere.
+# Each of five heads has learned scales of its own, without a fifth of the samples. Their spread tells how sure a scale
+# is. Beside them the slopes that the prediction has in each feature. With local lines, the default, a feature with a
+# small scale can still be important: it then has one slope everywhere.
 model = AttentionRegressor(random_state=0).fit(X, y)
 # sphinx_gallery_alt = "Scales and importances of ten features: the first stands out in both."
 fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
@@ -47,5 +47,5 @@ right.set(title="Importances", xlabel="share of squared slopes", yticks=range(10
 right.invert_yaxis()
 plt.show()
 
-print(f"R² of rows that a head has not seen: {model.oof_score_:.2f}")
-print(f"R² against the truth, on new rows:   {r2_score(truth, model.predict(queries)):.2f}")
+print(f"R² of samples that a head has not seen: {model.oof_score_:.2f}")
+print(f"R² against the truth, on new samples:   {r2_score(truth, model.predict(queries)):.2f}")

@@ -2,8 +2,8 @@
 Can a million points be predicted in a second?
 ==============================================
 
-With one feature, yes, exactly, by most kernels. A million queries and a million training rows make 10¹² pairs. None of
-them is looked at: rows are sorted, and each stretch of them is summed once for all queries.
+With one feature, yes, exactly, by most kernels. A million queries and a million samples (training rows) make 10¹²
+pairs. None of them is looked at: samples are sorted, and each stretch of them is summed once for all queries.
 """
 
 # %%

@@ -60,7 +60,7 @@ for name, contender in contenders.items():
     print(f"{name:<48} R2 {scores.mean():.3f}")
 
 # %%
-# Predictions from the other folds, against the labels: the highest labels are predicted too low.
+# Predictions from the other folds, against the targets (the labels): the highest are predicted too low.
 
 # sphinx_gallery_alt = "A cloud of points along the diagonal, flatter than it."
 PredictionErrorDisplay.from_predictions(y, cross_val_predict(pipeline, X, y, cv=folds), kind="actual_vs_predicted")
@@ -68,10 +68,10 @@ plt.show()
 
 # %%
 # Which patients does the prediction for the first one rest on? The attention weights say: here are the five that it
-# looks at most, with their labels. The prediction is the weighted mean of all 442.
+# looks at most, with their targets. The prediction is the weighted mean of all 442.
 pipeline.fit(X, y)
 scaled = pipeline[:-1].transform(X)
 weights = pipeline[-1].attention_weights(scaled[:1])[0]
-print(f"prediction {weights @ y:.1f}, label {y[0]:.0f}")
+print(f"prediction {weights @ y:.1f}, target {y[0]:.0f}")
 for row in np.argsort(-weights)[:5]:
-    print(f"patient {row:3d}: weight {weights[row]:.3f}, label {y[row]:.0f}")
+    print(f"patient {row:3d}: weight {weights[row]:.3f}, target {y[row]:.0f}")

@@ -2,8 +2,9 @@
 Which features matter?
 ======================
 
-With one bandwidth for all, a feature that tells nothing of the labels makes close rows look far apart. With one
-bandwidth a feature, found by ``bandwidth="ard"`` (automatic relevance determination), it is dropped.
+With one bandwidth for all, a feature that tells nothing of the targets (the labels) makes close samples (training rows)
+look far apart. With one bandwidth a feature, found by ``bandwidth="ard"`` (automatic relevance determination), it is
+dropped.
 """
 
 # %%
@@ -37,5 +38,5 @@ plt.show()
 
 # %%
 # The search follows the gradient of the leave-one-out error, drawn a little to equal multiples of the spreads, which
-# keeps it honest where rows are few. Kernels that end have no useful gradient: they are searched along one feature
-# after the other, which takes longer.
+# keeps it honest where samples are few. Kernels of compact support (those that end) have no useful gradient: they are
+# searched along one feature after the other, which takes longer.

@@ -2,8 +2,9 @@
 When is attention sparse?
 =========================
 
-When the kernel ends. A Gaussian pays at least a little attention to every row; a kernel that ends at one bandwidth
-gives exact zeros to all rows beyond. Predictions are hardly different, and what each rests on is a short list.
+When the kernel has compact support: when it ends. A Gaussian pays at least a little attention to every sample (training
+row); a kernel that ends at one bandwidth gives exact zeros to all samples beyond. Predictions are hardly different, and
+what each rests on is a short list.
 """
 
 # %%
@@ -28,18 +29,18 @@ plt.show()
 
 # %%
 # ``sparse=True`` makes a sparse array of the weights, without a dense one on the way: here for twenty thousand queries
-# by as many rows.
+# by as many samples.
 X_many, y_many = make_sine(n_samples=20_000, random_state=0)
 model = NadarayaWatsonRegressor("epanechnikov", bandwidth=0.05).fit(X_many, y_many)
 weights = model.attention_weights(X_many, sparse=True)
-print(f"{weights.shape}: {weights.nnz / weights.shape[0]:.0f} rows in reach of an average query")
+print(f"{weights.shape}: {weights.nnz / weights.shape[0]:.0f} samples in reach of an average query")
 print(f"sparse {weights.data.nbytes / 1e6:.0f} MB, dense {np.prod(weights.shape) * 8 / 1e6:.0f} MB")
 print("the prediction is still the product:", np.allclose(weights @ y_many, model.predict(X_many)))
 
 # %%
-# The price: a query may have no row in reach at all. What it gets then is yours to say, with ``fallback``. "nearest",
-# the default, continues what a narrow kernel does; "mean" is the mean of all labels; "nan" and "raise" refuse. A
-# warning tells how many queries were concerned.
+# The price: a query may have no sample in reach at all. What it gets then is yours to say, with ``fallback``.
+# "nearest", the default, continues what a narrow kernel does; "mean" is the mean of all targets (the labels); "nan" and
+# "raise" refuse. A warning tells how many queries were concerned.
 import warnings
 
 warnings.filterwarnings("ignore", message=".*no training row in reach")

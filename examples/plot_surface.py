@@ -26,8 +26,8 @@ model = NadarayaWatsonRegressor(bandwidth="ard").fit(X, y)
 print(f"bandwidths {model.bandwidth_.round(2)}, by {model.algorithm_!r}")
 
 # %%
-# The truth and the fit, at ten thousand queries. The fit is flatter at the edges, where all rows in reach lie on one
-# side.
+# The truth and the fit, at ten thousand queries. The fit is flatter at the edges, where all samples (training rows) in
+# reach lie on one side.
 
 # sphinx_gallery_alt = "Two maps of waves along the first feature: the truth, and a fit that is nearly the same."
 axis = np.linspace(-2, 2, 100)
@@ -43,10 +43,10 @@ fig.colorbar(image, ax=axes, label="y")
 plt.show()
 
 # %%
-# Which rows does the query in the middle look at? With one bandwidth a feature, at those of a narrow strip: along
-# feature 1 little changes, so that rows further away are welcome.
+# Which samples does the query in the middle look at? With one bandwidth a feature, at those of a narrow strip: along
+# feature 1 little changes, so that samples further away are welcome.
 
-# sphinx_gallery_alt = "Rows, larger with more weight: a round cloud on the left, an upright strip on the right."
+# sphinx_gallery_alt = "Samples, larger with more weight: a round cloud on the left, an upright strip on the right."
 query = np.array([[0.0, 0.0]])
 fig, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
 for ax, bandwidth in zip(axes, ("loo", "ard"), strict=True):

@@ -2,7 +2,8 @@
 How is the bandwidth tuned?
 ===========================
 
-By its errors on rows that were left out: by the estimator itself, leaving out one row at a time, or by a grid search.
+By its errors on samples (training rows) that were left out: by the estimator itself, leaving out one at a time, or by a
+grid search.
 """
 
 # %%
@@ -29,7 +30,7 @@ RegressionDisplay.from_estimator(model, X, y, truth=lambda x: 2 * np.sin(x) + x,
 plt.show()
 
 # %%
-# A grid search that leaves out one row at a time fits a model for each row and each bandwidth, to the same end.
+# A grid search that leaves out one sample at a time fits a model for each sample and each bandwidth, to the same end.
 # `bandwidth_path` has the same errors from one pass over the data.
 bandwidths = np.geomspace(0.02, 5, 25)
 start = perf_counter()

@@ -125,7 +125,7 @@ def locfit(degree):
 
 
 def loess():
-    """Predictions: its bandwidth is the distance to a share of the rows, another one for each query."""
+    """Predictions: its bandwidth is the distance to a share of the samples, another one for each query."""
     X, y = cars()
     for case in cases("loess_cars")[0]:
         if case["family"] == "gaussian":
@@ -206,11 +206,11 @@ KERNEL_NAMES = {"gauss": "gaussian", "epan": "epanechnikov", "tricube": "tricube
 
 def speed():
     """Times of fit and predict."""
-    yield "features", "kernel", "rows", "by", "time", "times ours", "error"
+    yield "features", "kernel", "samples", "by", "time", "times ours", "error"
     for workload, contender, seconds, ratio, _, error, _ in results("speed"):
-        features, kernel, *_, rows = workload.split("-")
+        features, kernel, *_, samples = workload.split("-")
         seconds = seconds.split(" (")[0].replace(" ", SPACE)
-        yield features, KERNEL_NAMES[kernel], f"{float(rows):,.0f}", contender, seconds, ratio, error
+        yield features, KERNEL_NAMES[kernel], f"{float(samples):,.0f}", contender, seconds, ratio, error
 
 
 TASK_NAMES = {
@@ -223,17 +223,17 @@ TASK_NAMES = {
 
 def searches():
     """Times of searches and local lines."""
-    yield "features", "task", "rows", "by", "time", "times the first", "leave-one-out error"
+    yield "features", "task", "samples", "by", "time", "times the first", "leave-one-out error"
     for task, contender, seconds, ratio, error in results("searches"):
-        features, name, rows = re.fullmatch(r"(\d+)-(.*)-(\d+(?:e\d)?)", task).groups()
-        yield features, TASK_NAMES[name], f"{float(rows):,.0f}", contender, seconds.replace(" ", SPACE), ratio, error
+        features, name, samples = re.fullmatch(r"(\d+)-(.*)-(\d+(?:e\d)?)", task).groups()
+        yield features, TASK_NAMES[name], f"{float(samples):,.0f}", contender, seconds.replace(" ", SPACE), ratio, error
 
 
 def coverage():
     """How often intervals and bands cover what they should."""
-    yield "estimator", "noise", "rows", "interval", "scaled interval", "band: expected fit", "band: truth"
-    for estimator, noise, rows, interval, _, scaled, _, expected, truth in results("coverage"):
-        yield estimator.strip("`"), noise, rows, interval, scaled, expected, truth
+    yield "estimator", "noise", "samples", "interval", "scaled interval", "band: expected fit", "band: truth"
+    for estimator, noise, samples, interval, _, scaled, _, expected, truth in results("coverage"):
+        yield estimator.strip("`"), noise, samples, interval, scaled, expected, truth
 
 
 LEARNERS = ("learned attention", "kernel ridge", "forest", "boosted trees", "neighbours", "process", "mean", "line")
@@ -241,7 +241,7 @@ LEARNERS = ("learned attention", "kernel ridge", "forest", "boosted trees", "nei
 
 def learning():
     """R² of learners on real tables."""
-    yield "table", "rows", "features", *LEARNERS
+    yield "table", "samples", "features", *LEARNERS
     yield from results("learning")
 
 
@@ -256,10 +256,10 @@ FUNCTIONS = {
 
 def functions():
     """R² of learned attention on functions that are known."""
-    yield "function", "rows", "features", "options", "R²", "against the truth", "fit"
-    for function, rows, features, options, noisy, true, seconds in results("functions"):
+    yield "function", "samples", "features", "options", "R²", "against the truth", "fit"
+    for function, samples, features, options, noisy, true, seconds in results("functions"):
         options = f"``{options}``" if options else ""
-        yield FUNCTIONS[function], rows, features, options, noisy, true, f"{seconds}{SPACE}s"
+        yield FUNCTIONS[function], samples, features, options, noisy, true, f"{seconds}{SPACE}s"
 
 
 def setup(app):

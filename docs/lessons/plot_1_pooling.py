@@ -3,7 +3,7 @@
 ====================
 
 Somebody asks you to predict a number, and shows you forty observations. What would you answer? This lesson goes from
-the mean of all labels to a mean that pays attention.
+the mean of all targets (the labels) to a mean that pays attention.
 """
 
 # %%
@@ -31,7 +31,7 @@ print(X.shape, y.shape)
 # The mean
 # --------
 #
-# Without looking at x, the best single answer is the mean of the labels. It ignores all that x could tell.
+# Without looking at x, the best single answer is the mean of the targets. It ignores all that x could tell.
 
 # sphinx_gallery_alt = "Forty points about a rising wave, the wave as a dashed line, and the mean as a level line."
 fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
@@ -87,8 +87,9 @@ model = NadarayaWatsonRegressor("gaussian", bandwidth=1.0).fit(X, y)
 print(f"estimator: {model.predict([[query]])[0]:.6f}")
 
 # %%
-# The four fits. With the constant kernel every row counts alike, and the answer is the mean again. The other three find
-# the shape of the truth, and none of them finds all of it: a bandwidth of 1 is too wide, as we shall see.
+# The four fits. With the constant kernel every sample (training row) counts alike, and the answer is the mean again.
+# The other three find the shape of the truth, and none of them finds all of it: a bandwidth of 1 is too wide, as we
+# shall see.
 
 # sphinx_gallery_alt = "Four fits: the Gaussian, boxcar and triangular kernels follow the wave, the constant is level."
 models = {name: NadarayaWatsonRegressor(name, bandwidth=1.0).fit(X, y) for name in names}

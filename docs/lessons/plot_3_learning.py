@@ -10,7 +10,7 @@ picked by hand measures the distance in all features alike. This lesson lets the
 # Features that tell nothing
 # --------------------------
 #
-# Friedman's function depends on five features. Here are five more that are noise, and a hundred rows to test on.
+# Friedman's function depends on five features. Here are five more that are noise, and a hundred samples to test on.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import make_friedman1
@@ -42,7 +42,8 @@ print(learned.bandwidth_search_.message)
 
 # %%
 # What was learned can be read off: the narrower the bandwidth, the more a feature matters. Zero is a feature that was
-# dropped. Not every feature of noise is: one that happens to help in these four hundred rows stays.
+# dropped. Not every feature of noise is: one that happens to help in these four hundred samples (the training rows)
+# stays.
 
 # sphinx_gallery_alt = "Bars of the relevance of ten features: the first four are high, the others low or zero."
 fig, ax = plt.subplots(figsize=(6.5, 3.5), layout="constrained")
@@ -54,14 +55,14 @@ plt.show()
 # Attention, before and after
 # ---------------------------
 #
-# With one bandwidth for all features, a query spreads its attention over many rows, most of which are near in features
-# that do not matter. With what was learned it looks at fewer, and at better ones: the labels of the rows that it looks
-# at are closer to its own.
+# With one bandwidth for all features, a query spreads its attention over many samples, most of which are near in
+# features that do not matter. With what was learned it looks at fewer, and at better ones: the targets (the labels) of
+# the samples that it looks at are closer to its own.
 for name, model in (("one bandwidth", by_hand), ("one a feature", learned)):
     weights = model.attention_weights(X_test)
     distance = np.average(np.abs(y_test[:, None] - y), weights=weights)
-    n_rows = model.effective_sample_size(X_test).mean()
-    print(f"{name}: looks at {n_rows:5.1f} rows, whose labels are off by {distance:.2f}")
+    n_samples = model.effective_sample_size(X_test).mean()
+    print(f"{name}: looks at {n_samples:5.1f} samples, whose targets are off by {distance:.2f}")
 
 # %%
 # Several heads, and lines
@@ -69,10 +70,10 @@ for name, model in (("one bandwidth", by_hand), ("one a feature", learned)):
 #
 # :class:`sknw.AttentionRegressor` goes two steps further. Where all means lag behind a slope, it fits a line about each
 # query, with the attention as its weights. And like a transformer it has several heads: five metrics, each learned
-# without a fifth of the rows, whose mean is steadier than one. Those left-out rows tell how well it does.
+# without a fifth of the samples, whose mean is steadier than one. Those left-out samples tell how well it does.
 heads = AttentionRegressor(random_state=0).fit(X, y)
 print(f"five heads of local lines:      R2 {heads.score(X_test, y_test):.2f}")
-print(f"expected from the left-out rows:   {heads.oof_score_:.2f}")
+print(f"expected from left-out samples:    {heads.oof_score_:.2f}")
 print("importances of the features:", heads.feature_importances_.round(2))
 
 # %%
