@@ -5,7 +5,8 @@ OLDEST_PYTHON ?= python3.11
 BIN := .venv/bin
 OLDEST := .venv-oldest/bin
 # Estimator checks with array API inputs run only where this is set before scipy is imported.
-PYTEST := SCIPY_ARRAY_API=1 MPLBACKEND=Agg
+# One thread of BLAS each: tests run beside each other.
+PYTEST := SCIPY_ARRAY_API=1 MPLBACKEND=Agg OPENBLAS_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo docs docs-check test test-oldest fuzz lint format bench coverage clean

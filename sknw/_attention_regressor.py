@@ -3,40 +3,48 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils import check_random_state
+from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from sknw._algorithms import batches, map_tiles, row_batch
-from sknw._attention_matrix import AttentionMatrix
-from sknw._explanation import explain_rows
-from sknw._heads import Rows, Standard, Teacher
-from sknw._leave_one_out import Settings
-from sknw._progress import CallbackSupportMixin, progress, with_callbacks
+from sknw._algorithms import ALGORITHMS
+from sknw._attention._folds import learn_metrics
+from sknw._attention._heads import Head, HeadLearner, UniqueRows, mean_of_heads
+from sknw._attention._learned_metrics import LEARNED_METRICS, MAX_FEATURES_OF_LINES
+from sknw._base import KernelEstimator
+from sknw._features import Standardizer
+from sknw._fit._attention_matrix import AttentionMatrix
+from sknw._fit._leave_one_out import leave_one_out
+from sknw._fit._support import distance_beyond, nearest_distances
+from sknw._problem._bases import BASES
+from sknw._problem._distances import Euclidean
+from sknw._problem._rows import Rows
+from sknw._progress import progress, with_callbacks
+from sknw._selection._criteria import SearchOptions
+from sknw._tiles import batches, row_batch
 from sknw._validation import (
     all_or_nothing,
-    check_algorithm,
     check_count,
     check_degree,
     check_metric_to_learn,
     check_n_rounds,
+    check_name,
     check_queries,
+    check_share,
+    check_slopes,
     check_smooth_kernel,
     check_training_data,
 )
 
-# Training rows whose slopes tell how important features are.
-_SLOPES = 200
-
-# Training rows whose errors decide between metrics.
-_JUDGES = 5000
+# Samples whose slopes tell how important features are.
+_EXAMPLES = 200
 
 
-class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
-    r"""Attention pooling with a learned metric: which training rows a query looks at is learned from the labels.
+class AttentionRegressor(MultiOutputMixin, RegressorMixin, KernelEstimator):
+    r"""Attention pooling with a learned metric: which samples a query looks at is learned from the targets.
 
-    Each head h has a distance of its own, learned for the lowest leave-one-out error, and smooths the labels with it;
+    Each head h has a distance of its own, learned for the lowest leave-one-out error, and smooths the targets with it;
     the prediction is the mean of the heads:
 
     .. math::
@@ -46,9 +54,9 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         a_{hi}(q) \propto w_i \, K(|A_h (q - x_i)|)
 
     with the means :math:`\bar x, \bar y`, the covariances :math:`C` of the features and :math:`c` of these with the
-    labels under the weights :math:`a_h(q)`, the ridge :math:`\lambda_h` and the variances :math:`D` of the features
-    among all rows: a local line, as in :class:`LocalPolynomialRegressor`. With ``degree=0``, :math:`f_h = \bar y`, the
-    weighted mean of :class:`NadarayaWatsonRegressor`, which may be boosted.
+    targets under the weights :math:`a_h(q)`, the ridge :math:`\lambda_h` and the variances :math:`D` of the features
+    among all samples: a local line, as in :class:`LocalPolynomialRegressor`. With ``degree=0``, :math:`f_h = \bar y`,
+    the weighted mean of :class:`NadarayaWatsonRegressor`, which may be boosted.
 
     Parameters
     ----------
@@ -61,34 +69,34 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         take time in proportion to the square of their number: `degree_` tells.
 
     n_heads : int, default=5
-        How many metrics are learned. Several: each without one of as many folds of the rows, which is then predicted
-        for `oof_score_`. One: from all rows.
+        How many metrics are learned. Several: each without one of as many folds of the samples, which is then predicted
+        for `oof_score_`. One: from all samples.
 
     metric : {"ard", "isotropic", "opg", "mlkr"} or array-like of shape (n_components, n_features), default="ard"
         What is learned.
 
         - "ard": a scale for each feature, zero for those that do not help;
         - "isotropic": one scale for all features, in standard deviations of each;
-        - "opg": directions in which the labels are steep, from the outer product of the slopes of local lines; for up
+        - "opg": directions in which the targets are steep, from the outer product of the slopes of local lines; for up
           to 60 features;
-        - "mlkr": any matrix A, by the gradient of the leave-one-out error until held-out rows are predicted worse;
+        - "mlkr": any matrix A, by the gradient of the leave-one-out error until held-out samples are predicted worse;
         - an array: the matrix A itself, for features in their own units; then only a ridge is learned.
 
     n_rounds : int or "gcv", default=1
-        How often is smoothed. Further rounds smooth what is left of the labels and add it, known as L2-boosting: a
+        How often is smoothed. Further rounds smooth what is left of the targets and add it, known as L2-boosting: a
         weighted mean takes a little from every peak, which the next gives back. "gcv" finds the rounds, up to 50, of
         the least generalised cross-validation, and how much wider the metric may be for them; a number keeps to the
         rounds. Only for ``degree=0`` and positive definite kernels, which those above are.
 
     clip : bool, default=True
-        Whether features of queries beyond the range of the training rows count as its end: a line does not go on there.
+        Whether features of queries beyond the range of the samples count as its end: a line does not go on there.
 
     algorithm : {"auto", "brute", "cells", "tree"}, default="auto"
         How sums are computed, as in :class:`NadarayaWatsonRegressor`. It has no influence on the result. Where the
         metric keeps few features, the fast ones serve.
 
     random_state : int, RandomState instance or None, default=None
-        Draws the folds, and the rows that are learned from where there are more than 1000.
+        Draws the folds, and the samples that are learned from where there are more than 1000.
 
     n_jobs : int, default=None
         The number of threads, over the heads and over queries. It has no influence on the result.
@@ -96,8 +104,7 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
     Attributes
     ----------
     heads_ : list of Head
-        With the `components`, the `ridge` and the fitted `smoother` of each, in standard deviations of the features
-        that vary.
+        With the `components` of the metric and the `ridge` of each, for features in standard deviations.
 
     components_ : list of ndarray of shape (n_components, n_features)
         The matrix A of each head, for features in their own units.
@@ -113,14 +120,14 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         rows. They sum to 1.
 
     oof_prediction_ : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        What each training row is predicted by the head that was learned without its fold, from the rows outside of it.
+        What each sample is predicted by the head that was learned without its fold, from the samples outside of it.
         Only with several heads.
 
     oof_score_ : float
         The R² of these, which rather underrates the mean of all heads. Only with several heads.
 
     attention_weights_ : AttentionMatrix of shape (n_samples, n_samples)
-        The weights of the training labels in the prediction for each training row. A lazy array.
+        The weights of the targets in the prediction for each sample. A lazy array.
 
     degree_ : int
         The degree in use.
@@ -142,14 +149,15 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
     Notes
     -----
     A head is learned by L-BFGS from two starts, over the logarithms of its scales and of its ridge; deviations of the
-    former from their mean cost 2 / n of their square, so that features are alike unless the labels say otherwise. Those
-    that are worth less than log n by the criterion of Schwarz are dropped, and in a second try those worth less than
-    four times that. Of the two and of equal scales, all heads take the one by which the folds are predicted best: with
-    few rows and many features, to learn more is to learn noise. Beyond 1000 rows a head learns from 1000 of them, and
-    is tuned to all by the errors of 500 others. What is learned is the same for rows in any order, and for a row of the
-    integer weight k as for k rows.
+    former from their mean cost 2 / n of their square, so that features are alike unless the targets say otherwise.
+    Those that are worth less than log n by the criterion of Schwarz are dropped, and in a second try those worth less
+    than four times that. Of the two and of equal scales, all heads take the one by which the folds are predicted best:
+    with few samples and many features, to learn more is to learn noise. Beyond 1000 samples a head learns from 1000 of
+    them, and is tuned to all by the errors of 500 others. What is learned is the same for samples in any order, and for
+    a row of the integer weight k as for k rows.
 
-    Steps and categories with many values suit trees better, and very smooth functions with few rows Gaussian processes.
+    Steps and categories with many values suit trees better, and very smooth functions with few samples Gaussian
+    processes.
 
     References
     ----------
@@ -209,10 +217,10 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The training rows.
+            The samples.
 
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Their labels. Several outputs share their metrics.
+            Their targets. Several outputs share their metrics.
 
         sample_weight : array-like of shape (n_samples,), default=None
             How much each row counts; not negative, and not all zero.
@@ -230,90 +238,53 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         with progress(self, X, y) as step, all_or_nothing(self):
             kernel, degree = check_smooth_kernel(self.kernel), check_degree(self.degree, (0, 1))
             n_rounds = check_n_rounds(self.n_rounds, kernel, degree)
-            n_heads, algorithm = check_count(self.n_heads, "n_heads"), check_algorithm(self.algorithm)
-            X, y, sample_weight = check_training_data(self, X, y, sample_weight, "euclidean")
-            rows = Rows.of(X.astype(np.float64), y.reshape(len(y), -1), sample_weight)
-            self._standard, self._dtype, self._output_shape = Standard.of(rows), X.dtype, y.shape[1:]
-            metric, degree = check_metric_to_learn(self.metric, self._standard.spread, degree)
-            teacher = Teacher(kernel, degree, metric, n_rounds, Settings(algorithm, "nearest"))
-            metrics, oof = self._learn(teacher, rows, n_heads, step)
-            Z = self._standard(X.astype(np.float64))
-            self.heads_ = [teacher.head(each, Z, y, sample_weight, self.n_jobs) for each in metrics]
-            self._examples = rows.X[:: -(-len(rows.X) // _SLOPES)]
+            n_heads = check_count(self.n_heads, "n_heads")
+            options = SearchOptions(check_name(self.algorithm, ("auto", *ALGORITHMS), "algorithm"), "nearest")
+            X, y, sample_weight = check_training_data(X, y, sample_weight, Euclidean, self)
+            metric = check_metric_to_learn(self.metric, X.shape[1], LEARNED_METRICS)
+            unique = UniqueRows.of(X.astype(np.float64), y.reshape(len(y), -1), sample_weight)
+            self._standardizer = Standardizer.of(unique.rows)
+            self._output_shape, self._dtype = y.shape[1:], X.dtype.name
+            n_varying = self._standardizer.varies.sum()
+            check_slopes(metric, n_varying, MAX_FEATURES_OF_LINES)
+            if not isinstance(metric, str):
+                metric = metric * np.where(self._standardizer.varies, self._standardizer.scale, 0)
+            degree = degree if n_varying <= MAX_FEATURES_OF_LINES else 0
+            learner = HeadLearner(kernel, BASES[degree], metric, n_rounds, options)
+            random = check_random_state(self.random_state)
+            folds, rows = unique.folds(n_heads, random), unique.rows.with_keys(self._standardizer(unique.rows.keys))
+            metrics, oof = learn_metrics(learner, rows, folds, random, self.clip, step, self.n_jobs)
+            rows = Rows(self._standardizer(X.astype(np.float64)), y.reshape(len(y), -1), sample_weight)
+            self.heads_ = [learner.head(each, rows, self.n_jobs) for each in metrics]
+            self._examples = unique.rows.keys[:: -(-len(unique.rows) // _EXAMPLES)]
             self.kernel_, self.degree_ = kernel, degree
             if oof is not None:
-                self._score(X, y, sample_weight, oof[rows.which], rows.which < 0)
+                oof = oof[unique.which]
+                if (unique.which < 0).any():  # samples without weight are in no fold
+                    others = self._standardizer(X[unique.which < 0], self.clip)
+                    oof[unique.which < 0] = mean_of_heads(self.heads_, Head.predict, others, self.n_jobs)
+                self.oof_prediction_ = self._shaped(oof)
+                self.oof_score_ = r2_score(y, oof.reshape(y.shape), sample_weight=sample_weight)
         return self
 
-    def _learn(self, teacher, rows, n_heads, step):
-        """The metrics of the heads; and if there are several, what each row is predicted from outside of its fold."""
-        random, Z = check_random_state(self.random_state), self._standard(rows.X)
-        folds = rows.folds(n_heads, random) if n_heads > 1 and len(Z) > 2 else np.zeros(len(Z), dtype=int)
-        several = folds.max() > 0
-        taught = [np.flatnonzero(~several | (folds != fold)) for fold in range(folds.max() + 1)]
-        lessons = [teacher.learn(Z, rows, some, random) for some in taught]
-
-        def learn(tile):
-            metrics = lessons[tile.start]()
-            step("head")
-            return metrics
-
-        learned = map_tiles(learn, len(lessons), 1, self.n_jobs)
-        if not several:
-            return [learned[0][0]], None
-        # A head with nothing to choose from has one metric.
-        longest = range(max(map(len, learned)))
-        choices = [[metrics[min(k, len(metrics) - 1)] for metrics in learned] for k in longest]
-        return self._choose(teacher, rows, Z, folds, choices)
-
-    def _choose(self, teacher, rows, Z, folds, choices):
-        """The choice of metrics, one for each fold, by which rows outside of it predict best; and what they predict."""
-        judges = np.unique(np.linspace(0, len(Z) - 1, min(len(Z), _JUDGES)).astype(int))
-        tried = [self._predict_folds(teacher, rows, Z, folds, metrics, judges) for metrics in choices]
-        spread = np.maximum(rows.y.std(axis=0), np.finfo(float).tiny)
-        squares = [np.square((each - rows.y[judges]) / spread).sum(axis=1) for each in tried]
-        best = int(np.argmin(np.average(squares, axis=1, weights=rows.sample_weight[judges])))
-        if len(judges) == len(Z):
-            return choices[best], tried[best]
-        return choices[best], self._predict_folds(teacher, rows, Z, folds, choices[best], np.arange(len(Z)))
-
-    def _score(self, X, y, sample_weight, oof, absent):
-        """Keep the predictions of rows from outside of their folds; those without weight are in none."""
-        oof = oof.reshape(y.shape)
-        if absent.any():
-            oof[absent] = self.predict(X[absent])
-        self.oof_prediction_ = oof.astype(X.dtype)
-        self.oof_score_ = r2_score(y, oof, sample_weight=sample_weight)
-
-    def _predict_folds(self, teacher, rows, Z, folds, metrics, numbers):
-        """What rows of these numbers are predicted by the rows outside of their folds."""
-        predictions = np.empty((len(numbers), rows.y.shape[1]))
-        for fold, metric in enumerate(metrics):
-            inside, others = folds[numbers] == fold, folds != fold
-            head = teacher.head(metric, Z[others], rows.y[others], rows.sample_weight[others], self.n_jobs)
-            at = Z[numbers[inside]]
-            at = np.clip(at, Z[others].min(axis=0), Z[others].max(axis=0)) if self.clip else at
-            predictions[inside] = head.smoother.predict(head.seen(at))
-        return predictions
-
     def predict(self, X):
-        """Predict the labels of queries.
+        """Predict the targets of queries.
 
         Parameters
         ----------
         X : array-like of shape (n_queries, n_features), or None
-            The queries. None stands for the training rows, each smoothed without itself by heads that were learned
+            The queries. None stands for the samples, each smoothed without itself by heads that were learned
             with it: `oof_prediction_` is more honest. Not with boosting.
 
         Returns
         -------
         y : ndarray of shape (n_queries,) or (n_queries, n_outputs)
-            In the dtype of the training rows.
+            In the dtype of the samples.
 
         Raises
         ------
         ValueError
-            If X has other features than the training rows. For X=None, if there is only one training row, or
+            If X has other features than the samples. For X=None, if there is only one sample, or
             boosting.
         """
         check_is_fitted(self)
@@ -323,9 +294,9 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
                     "predict(None) needs n_rounds=1: boosted, the labels of others contain that of a row. Predictions "
                     "of the training rows by others are in oof_prediction_."
                 )
-            return self._mean(head.smoother.predict(None) for head in self.heads_)
-        Z = self._queries(X)
-        return self._mean(head.smoother.predict(head.seen(Z)) for head in self.heads_)
+            left_out = [leave_one_out(head.fit, "nearest", self.n_jobs) for head in self.heads_]
+            return self._shaped(np.mean([each.predictions for each in left_out], axis=0))
+        return self._shaped(mean_of_heads(self.heads_, Head.predict, self._queries(X), self.n_jobs))
 
     def gradient(self, X):
         """Compute the slope of `predict` at each query, zero in a feature that is clipped there.
@@ -338,14 +309,14 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         Returns
         -------
         gradient : ndarray of shape (n_queries, n_features) or (n_queries, n_features, n_outputs)
-            In units of the labels over those of the features.
+            In units of the targets over those of the features.
         """
         check_is_fitted(self)
-        slopes = self._slopes(check_queries(self, X, "euclidean").astype(np.float64))
-        return slopes.reshape(*slopes.shape[:2], *self._output_shape).astype(self._dtype)
+        X = check_queries(self, X, Euclidean).astype(np.float64)
+        return self._shaped(self._slopes(X), axis=2)
 
     def attention_weights(self, X, *, effective=True):
-        """Compute the weight of each training label for each query.
+        """Compute the weight of each target for each query.
 
         Parameters
         ----------
@@ -353,7 +324,7 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             The queries.
 
         effective : bool, default=True
-            Whether to return what the labels weigh in the prediction: ``weights @ y`` equals ``predict(X)``, and for
+            Whether to return what the targets weigh in the prediction: ``weights @ y`` equals ``predict(X)``, and for
             ``degree=1`` or with boosting, weights can be negative. Else the attention itself, the kernel's shares,
             which never are.
 
@@ -363,11 +334,10 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             The mean of the heads. Rows sum to 1.
         """
         check_is_fitted(self)
-        Z = self._queries(X)
-        return self._weights(Z, effective)
+        return self._weights(self._queries(X), effective)
 
     def explain(self, X, n_rows=5):
-        """Name the training rows that a prediction rests on most: those with the largest attention.
+        """Name the samples that a prediction rests on most: those with the largest attention.
 
         Parameters
         ----------
@@ -375,24 +345,35 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             The queries.
 
         n_rows : int, default=5
-            Rows for each query.
+            Samples for each query.
 
         Returns
         -------
         explanation : :class:`~sklearn.utils.Bunch` or DataFrame
-            With `query` and `row`, numbers from 0; `attention`, the kernel's share; `weight`, what the label weighs
-            in the prediction; `distance`, the mean of the heads; and `label`, or one for each output. If X is a
+            With `query` and `row`, numbers from 0; `attention`, the kernel's share; `weight`, what the target weighs
+            in the prediction; `distance`, the mean of the heads; and `target`, or one for each output. If X is a
             DataFrame (of pandas or polars), one with these columns, else a Bunch of arrays of shape
-            (n_queries * n_rows,); the rows of each query by descending attention.
+            (n_queries * n_rows,); the samples of each query by descending attention.
         """
         n_rows = check_count(n_rows, "n_rows")
         check_is_fitted(self)
         Z = self._queries(X)
         attention, weight = self._weights(Z, effective=False), self._weights(Z, effective=True)
-        return explain_rows(X, self.heads_, Z, attention, weight, n_rows)
+        order = np.argsort(-attention, axis=1, kind="stable")[:, :n_rows]
+        distance = np.mean([np.take_along_axis(head.distances(Z), order, axis=1) for head in self.heads_], axis=0)
+        targets = self.heads_[0].targets
+        names = ["target"] if targets.shape[1] == 1 else [f"target {k}" for k in range(targets.shape[1])]
+        columns = {
+            "query": np.repeat(np.arange(len(order)), order.shape[1]),
+            "row": order.ravel(),
+            "attention": np.take_along_axis(attention, order, axis=1).ravel(),
+            "weight": np.take_along_axis(weight, order, axis=1).ravel(),
+            "distance": distance.ravel(),
+        } | {name: column[order].ravel() for name, column in zip(names, targets.T, strict=True)}
+        return type(X)(columns) if hasattr(X, "columns") else Bunch(**columns)
 
     def effective_sample_size(self, X):
-        """Compute how many training rows of equal attention would tell as much as those about each query.
+        """Compute how many samples of equal attention would tell as much as those about each query.
 
         Parameters
         ----------
@@ -407,12 +388,12 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         check_is_fitted(self)
         Z = self._queries(X)
         sizes = [np.empty(0, self._dtype)]
-        for some in batches(len(Z), row_batch(self.heads_[0].n_rows)):
-            sizes.append(1 / np.square(self._weights(Z[some], effective=False)).sum(axis=1))
+        for batch in batches(len(Z), row_batch(len(self.heads_[0].targets))):
+            sizes.append(1 / np.square(self._weights(Z[batch], effective=False)).sum(axis=1))
         return np.concatenate(sizes)
 
     def extrapolates(self, X, *, share=0.01):
-        """Tell which queries to doubt: those beyond the range of a feature, or far from all rows to most heads.
+        """Tell which queries to doubt: those beyond the range of a feature, or far from all samples to most heads.
 
         Parameters
         ----------
@@ -420,7 +401,7 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             The queries.
 
         share : float, default=0.01
-            The share of training rows that may be further from their nearest other row, as in
+            The share of samples that may be further from their nearest other sample, as in
             :meth:`NadarayaWatsonRegressor.extrapolates`.
 
         Returns
@@ -428,15 +409,15 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         extrapolates : ndarray of bool of shape (n_queries,)
         """
         check_is_fitted(self)
-        X = check_queries(self, X, "euclidean").astype(np.float64)
-        Z = self._standard(X)
-        far = np.mean([head.smoother.extrapolates(head.seen(Z), share=share) for head in self.heads_], axis=0)
-        return self._standard.beyond(X).any(axis=1) | (far > 0.5)
+        X, share = check_queries(self, X, Euclidean).astype(np.float64), check_share(share)
+        Z = self._standardizer(X)
+        far = [nearest_distances(head.fit, head.project(Z)) > distance_beyond(head.fit, share) for head in self.heads_]
+        return self._standardizer.beyond(X).any(axis=1) | (np.mean(far, axis=0) > 0.5)
 
     @property
     def components_(self):
         check_is_fitted(self)
-        return [head.components / self._standard.spread for head in self.heads_]
+        return [head.components / self._standardizer.scale for head in self.heads_]
 
     @property
     def scales_(self):
@@ -446,38 +427,34 @@ class AttentionRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
     @property
     def n_rounds_(self):
         check_is_fitted(self)
-        return [head.n_rounds for head in self.heads_]
+        return [head.metric.n_rounds for head in self.heads_]
 
     @property
     def feature_importances_(self):
         check_is_fitted(self)
-        spread = np.where(self._standard.varies, self._standard.spread, 0)
-        squares = np.square(self._slopes(self._examples) * spread[:, None])
+        scale = np.where(self._standardizer.varies, self._standardizer.scale, 0)
+        squares = np.square(self._slopes(self._examples) * scale[:, None])
         importances = squares.mean(axis=(0, 2))
         return importances / importances.sum() if importances.any() else importances
 
     @property
     def attention_weights_(self):
         check_is_fitted(self)
-        algorithms = [head.algorithm for head in self.heads_]
-        return AttentionMatrix(algorithms, "nearest", self.n_jobs, self.n_rounds_)
+        return AttentionMatrix([head.fit for head in self.heads_], "nearest", self.n_jobs, self.n_rounds_)
 
     def _slopes(self, X):
         """Of the mean of the heads at queries: (n_queries, n_features, n_outputs)."""
-        Z, slopes = self._standard(X, self.clip), []
-        for head in self.heads_:
-            by_head = head.smoother.gradient(head.seen(Z)).reshape(len(X), len(head.components), -1)
-            slopes.append(np.einsum("mik,ij->mjk", by_head, head.components / self._standard.spread))
-        mean = np.mean(slopes, axis=0)
+        slopes = mean_of_heads(self.heads_, Head.gradient, self._standardizer(X, self.clip), self.n_jobs)
+        slopes /= self._standardizer.scale[:, None]
         if self.clip:
-            mean[self._standard.beyond(X)] = 0
-        return mean
+            slopes[self._standardizer.beyond(X)] = 0
+        return slopes
 
     def _weights(self, Z, effective):
-        return self._mean(head.attention_weights(Z, effective) for head in self.heads_)
+        """The mean of the heads: (n_queries, n_samples)."""
+        weights = Head.attention_weights if effective else Head.attention
+        return mean_of_heads(self.heads_, weights, Z, self.n_jobs).astype(self._dtype, copy=False)
 
     def _queries(self, X):
-        return self._standard(check_queries(self, X, "euclidean").astype(np.float64), self.clip)
-
-    def _mean(self, parts):
-        return (sum(parts) / len(self.heads_)).astype(self._dtype)
+        """Queries, checked, in standard deviations of the features."""
+        return self._standardizer(check_queries(self, X, Euclidean).astype(np.float64), self.clip)

@@ -3,11 +3,23 @@
 import numpy as np
 from sklearn.utils import Bunch
 
-from sknw._bandwidth import criterion_path
-from sknw._leave_one_out import Settings
-from sknw._local_polynomial import LocalPolynomialRegressor
-from sknw._nadaraya_watson import NadarayaWatsonRegressor
-from sknw._validation import check_algorithm, check_bandwidths, check_criterion, check_degree, check_features
+from sknw._algorithms import ALGORITHMS
+from sknw._fit._fallbacks import FALLBACKS
+from sknw._problem._bases import BASES
+from sknw._problem._problem import Problem
+from sknw._problem._rows import Rows
+from sknw._selection._criteria import CRITERIA, SearchOptions
+from sknw._selection._rules import criterion_path
+from sknw._validation import (
+    check_bandwidths,
+    check_coordinates,
+    check_degree,
+    check_kernel,
+    check_metric,
+    check_n_features,
+    check_name,
+    check_training_data,
+)
 
 
 def bandwidth_path(
@@ -33,10 +45,10 @@ def bandwidth_path(
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
-        The rows.
+        The samples.
 
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-        Their labels.
+        Their targets.
 
     bandwidths : array-like of shape (n_bandwidths,) or (n_bandwidths, n_features)
         In the units of the features: one number for all features, or one for each, where ``inf`` takes a feature out.
@@ -79,7 +91,7 @@ def bandwidth_path(
     Raises
     ------
     ValueError, TypeError
-        If the data or a parameter cannot be used, or if there are fewer than two rows.
+        If the data or a parameter cannot be used, or if there are fewer than two samples.
 
     Examples
     --------
@@ -90,16 +102,20 @@ def bandwidth_path(
     >>> path.scores.round(3), float(path.best_bandwidth)
     (array([0.793, 0.718, 0.694, 0.947]), 0.4)
     """
-    algorithm, criterion = check_algorithm(algorithm), check_criterion(criterion)
-    common = {"algorithm": "brute", "fallback": fallback, "n_jobs": n_jobs}
-    if check_degree(degree) == 0:
-        model = NadarayaWatsonRegressor(kernel, 1.0, metric=metric, metric_params=metric_params, **common)
-    else:
-        check_features(metric, f"degree={degree!r}")
-        model = LocalPolynomialRegressor(kernel, degree, 1.0, **common)
-    problem = model.fit(X, y, sample_weight)._algorithm.problem
-    bandwidths = check_bandwidths(bandwidths, metric, model.n_features_in_)
-    scores = criterion_path(problem, bandwidths, criterion, Settings(algorithm, fallback, n_jobs))
+    algorithm = check_name(algorithm, ("auto", *ALGORITHMS), "algorithm")
+    options = SearchOptions(algorithm, check_name(fallback, FALLBACKS, "fallback"), n_jobs)
+    criterion, degree = check_name(criterion, CRITERIA, "criterion"), check_degree(degree)
+    distance, metric, metric_params = check_metric(metric, metric_params)
+    kernel, basis = check_kernel(kernel), BASES[degree]
+    if not basis.keeps_range:
+        check_coordinates(distance, metric, f"degree={degree!r}")
+    X, y, sample_weight = check_training_data(X, y, sample_weight, distance)
+    check_n_features(X.shape[1], degree)
+    bandwidths = check_bandwidths(bandwidths, distance, metric, X.shape[1])
+    rows = Rows(X, y.reshape(len(y), -1), sample_weight)
+    basis = basis.determined_by(int(np.count_nonzero(sample_weight)), X.shape[1])
+    problem = Problem(rows, distance(rows, 1.0, metric, metric_params), kernel, basis)
+    scores = criterion_path(problem, bandwidths, criterion, options)
     lowest = np.flatnonzero(scores == scores.min())
     best = int(max(lowest, key=lambda k: tuple(np.atleast_1d(bandwidths[k]))))
     return Bunch(

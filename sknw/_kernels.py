@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 from numpy.polynomial.polynomial import polyder
@@ -18,6 +17,7 @@ Profile = Callable[[np.ndarray], np.ndarray]
 # exp() is up to fifty times slower where its result is subnormal. Nothing is lost by stopping short of that: a row
 # whose weights are all this small is summed again in the log domain.
 LOWEST_LOG = -700.0
+_LEAST_WEIGHT = 1.001 * np.exp(LOWEST_LOG)
 
 # By how much t changes to differentiate log K: it may be little, for log_ratio does not cancel.
 _RELATIVE_STEP = 1e-5
@@ -163,6 +163,40 @@ class Kernel:
         return np.where(high < _FAR, np.exp2(high), np.inf)
 
 
+def relative_weights(kernel: Kernel, t0: np.ndarray, dt: np.ndarray) -> np.ndarray:
+    """K at u * u = t0 + dt in units of K at u * u = t0, for dt >= 0: no underflow, and no cancellation far away.
+
+    Zero where that is below exp(LOWEST_LOG). For kernels with a `log_ratio`.
+    """
+    assert kernel.log_ratio is not None
+    logs = kernel.log_ratio(t0, dt)
+    if logs.min(initial=0.0) >= LOWEST_LOG:
+        return np.exp(np.minimum(logs, 0, out=logs), out=logs)
+    weights = np.exp(np.clip(logs, LOWEST_LOG, 0, out=logs), out=logs)
+    weights *= weights > _LEAST_WEIGHT
+    return weights
+
+
+def weights_and_log_slopes(kernel: Kernel, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """K and the derivative of log K by t = u * u, as `Kernel.log_slope` has it, for one root. May overwrite t."""
+    if kernel.polynomial is None or kernel.support < np.inf or kernel.is_product:
+        slopes = kernel.log_slope(t)
+        return kernel.of_square(t), slopes
+    u = np.sqrt(t, out=t)
+    weights = np.exp(np.maximum(-kernel.rate * u, LOWEST_LOG))
+    slopes = np.full_like(u, -kernel.rate)
+    if len(kernel.polynomial) > 1:
+        polynomial = _horner(kernel.polynomial, u)
+        slopes += _horner(polyder(kernel.polynomial), u) / polynomial
+        weights *= polynomial
+    origin = np.flatnonzero(u <= 0)
+    u *= 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slopes /= u
+    slopes.ravel()[origin] = 0
+    return weights, slopes
+
+
 @dataclass(frozen=True)
 class _Squared:
     """The square of a profile. Unlike a closure it can be pickled, and is equal to another of the same profile."""
@@ -232,7 +266,8 @@ def _cosine(t):
 
 
 def _exponential(u):
-    return np.exp(np.maximum(-u, LOWEST_LOG))
+    np.negative(u, out=u)
+    return np.exp(np.maximum(u, LOWEST_LOG, out=u), out=u)
 
 
 def _logistic(t):
@@ -267,7 +302,7 @@ def _step(t0, dt):
     if not np.any(t0):
         return np.sqrt(dt)
     roots = np.sqrt(np.maximum(t0 + dt, 0))
-    roots += np.sqrt(t0) + _TINY  # for nothing by nothing
+    roots += np.sqrt(t0) + _TINY  # 0 / 0 is to be 0
     return dt / roots
 
 
@@ -341,4 +376,4 @@ _ALIASES = {
 _BY_NAME = {kernel.name: kernel for kernel in _TABLE}
 
 #: Every kernel by its names, aliases included.
-KERNELS = MappingProxyType(_BY_NAME | {alias: _BY_NAME[name] for alias, name in _ALIASES.items()})
+KERNELS: dict[str, Kernel] = _BY_NAME | {alias: _BY_NAME[name] for alias, name in _ALIASES.items()}

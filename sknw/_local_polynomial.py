@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from sknw._ridge import choose_ridge
-from sknw._smoother import Smoother
-from sknw._validation import check_degree, check_kernel, check_ridge
+from dataclasses import replace
+
+import numpy as np
+
+from sknw._inference import KernelRegressor
+from sknw._problem._bases import BASES
+from sknw._problem._distances import Euclidean
+from sknw._selection._rules import choose_ridge
+from sknw._validation import check_degree, check_kernel, check_n_features, check_ridge
 
 
-class LocalPolynomialRegressor(Smoother):
+class LocalPolynomialRegressor(KernelRegressor):
     r"""Local polynomial regression: a weighted least-squares fit about each query.
 
-    A query weighs all training rows by a kernel of their distance, as in :class:`NadarayaWatsonRegressor`, and fits a
-    polynomial to their labels; the prediction is its value at the query:
+    A query weighs all samples by a kernel of their distance, as in :class:`NadarayaWatsonRegressor`, and fits a
+    polynomial to their targets; the prediction is its value at the query:
 
     .. math::
 
@@ -30,8 +36,8 @@ class LocalPolynomialRegressor(Smoother):
     degree : {0, 1, 2}, default=1
         Of the polynomial. 0 is :class:`NadarayaWatsonRegressor`; 1 works for any number of features, in time that grows
         with its square; 2 for up to thirty, in time that grows with its fourth power, and as 1 where there are fewer
-        rows than coefficients. Where the training rows in reach do not determine all coefficients (too few
-        rows, repeated ones, a feature that does not vary), the degree is reduced, down to the weighted mean.
+        samples than coefficients. Where the samples in reach do not determine all coefficients (too few
+        samples, repeated ones, a feature that does not vary), the degree is reduced, down to the weighted mean.
 
     bandwidth : float, array-like of shape (n_features,) or str, default="loo"
         The unit of u, in the units of the features: one for all features, or one for each; ``inf`` takes a feature out.
@@ -39,19 +45,20 @@ class LocalPolynomialRegressor(Smoother):
         :class:`NadarayaWatsonRegressor`, with the leave-one-out errors of this fit.
 
     ridge : float or "auto", default=0.0
-        For degree 1, what is added to the variances of the features among the rows in reach before slopes are computed,
-        in units of each feature's variance in all rows. It draws the fit towards the weighted mean, which ``inf``
-        gives, and makes it less wild where there are few rows [3]_. "auto" takes that of 0, 0.003, 0.03 and 0.3 with
-        the lowest leave-one-out error, or other criterion of the bandwidth's rule, each with a bandwidth of its own.
+        For degree 1, what is added to the variances of the features among the samples in reach before slopes are
+        computed, in units of each feature's variance in all samples. It draws the fit towards the weighted mean, which
+        ``inf`` gives, and makes it less wild where there are few samples [3]_. "auto" takes that of 0, 0.003, 0.03 and
+        0.3 with the lowest leave-one-out error, or other criterion of the bandwidth's rule, each with a bandwidth of
+        its own.
 
     algorithm : {"auto", "brute", "cells", "tree"}, default="auto"
         How the sums are computed, as in :class:`NadarayaWatsonRegressor`. It has no influence on the result.
 
     fallback : {"nearest", "mean", "nan", "raise"}, default="nearest"
-        What a query gets that no training row has any weight for.
+        What a query gets that no sample has any weight for.
 
     random_state : int, RandomState instance or None, default=None
-        Draws the sample of rows that a bandwidth is searched with, where there are many.
+        Draws the samples that a bandwidth is searched with, where there are many.
 
     n_jobs : int, default=None
         The number of threads, over the queries. It has no influence on the result.
@@ -65,7 +72,7 @@ class LocalPolynomialRegressor(Smoother):
         The report of the rules "loo", "gcv", "aicc" and "ard", absent otherwise.
 
     attention_weights_ : AttentionMatrix of shape (n_samples, n_samples)
-        The weights of the training labels in the fit to each training row, itself included, some of them negative. A
+        The weights of the targets in the fit to each sample, itself included, some of them negative. A
         lazy array. Its `trace()` is the effective degrees of freedom.
 
     ridge_ : float
@@ -89,7 +96,7 @@ class LocalPolynomialRegressor(Smoother):
 
     Notes
     -----
-    The distance is the Euclidean. Predictions do not have to lie between the smallest and the largest label: far from
+    The distance is the Euclidean. Predictions do not have to lie between the smallest and the largest target: far from
     the data, a line goes on.
 
     References
@@ -136,16 +143,16 @@ class LocalPolynomialRegressor(Smoother):
         self.n_jobs = n_jobs
 
     def _parameters(self):
-        return {
-            "kernel": check_kernel(self.kernel),
-            "degree": check_degree(self.degree),
-            "ridge": check_ridge(self.ridge, self.degree),
-        }
+        degree = check_degree(self.degree)
+        ridge = check_ridge(self.ridge, degree)
+        parameters = {"kernel": check_kernel(self.kernel), "basis": BASES[degree]}
+        return (Euclidean, "euclidean", {}), parameters | ({} if ridge == "auto" else {"ridge": ridge})
 
-    def _choose(self, bandwidth, problem, settings):
-        if problem.ridge != "auto":
-            problem, search = super()._choose(bandwidth, problem, settings)
-        else:
-            problem, search = choose_ridge(bandwidth, problem, settings)
+    def _choose(self, rule, problem, options):
+        n_rows, n_features = np.count_nonzero(~problem.rows.zero_weight), problem.rows.keys.shape[1]
+        check_n_features(n_features, problem.basis.degree)
+        problem = replace(problem, basis=problem.basis.determined_by(n_rows, n_features))
+        choose = choose_ridge if self.ridge == "auto" else super()._choose
+        problem, search = choose(rule, problem, options)
         self.ridge_ = problem.ridge
         return problem, search

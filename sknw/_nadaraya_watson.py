@@ -1,16 +1,16 @@
-"""NadarayaWatsonRegressor: the weighted mean of the labels."""
+"""NadarayaWatsonRegressor: the weighted mean of the targets."""
 
 from __future__ import annotations
 
-from sknw._smoother import Smoother
+from sknw._inference import KernelRegressor
 from sknw._validation import check_kernel, check_metric
 
 
-class NadarayaWatsonRegressor(Smoother):
+class NadarayaWatsonRegressor(KernelRegressor):
     r"""Nadaraya-Watson kernel regression, also known as attention pooling.
 
-    A query looks at all training rows (the keys), weighs them by a kernel of their distance, and gets the weighted
-    mean of their labels (the values):
+    A query looks at all samples, the training rows (keys), weighs them by a kernel of their distance, and gets the
+    weighted mean of their targets, the labels y (values):
 
     .. math::
 
@@ -18,7 +18,7 @@ class NadarayaWatsonRegressor(Smoother):
         a_i(q) = \frac{w_i \, K(|q - x_i| / h)}{\sum_j w_j \, K(|q - x_j| / h)}
 
     with the kernel :math:`K`, the bandwidth :math:`h` and sample weights :math:`w`. Predictions are exact, for queries
-    far from the data too, and lie between the smallest and the largest label.
+    far from the data too, and lie between the smallest and the largest target.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class NadarayaWatsonRegressor(Smoother):
 
     bandwidth : float, array-like of shape (n_features,) or str, default="loo"
         The unit of u, in the units of the features: the standard deviation of the Gaussian kernel, the radius of a
-        kernel that ends. One for all features, or one for each; ``inf`` takes a feature out. Or a rule, which gives a
+        compact kernel. One for all features, or one for each; ``inf`` takes a feature out. Or a rule, which gives a
         multiple of the weighted standard deviation of each feature, and ``inf`` where that is zero:
 
         - "loo": the multiple with the lowest squared leave-one-out error, from 0.0001 to 100;
@@ -49,8 +49,8 @@ class NadarayaWatsonRegressor(Smoother):
 
         The rules of thumb are made for density estimation by a Gaussian kernel [3]_, [4]_ and know nothing of y.
         For other metrics than the Euclidean, the criteria choose a multiple of the root of half the mean squared
-        distance. With more than 2000 rows (20 000 where each bandwidth takes n log n), they search on a sample of the
-        rows, and refine what they find with the errors of a sample among all rows.
+        distance. With more than 2000 samples (20 000 where each bandwidth takes n log n), they search on a part of
+        them, and refine what they find with the errors of a part among all.
 
     metric : str or callable, default="euclidean"
         A metric of :func:`scipy.spatial.distance.cdist`, a function of two rows, or "precomputed": X is then the
@@ -62,23 +62,23 @@ class NadarayaWatsonRegressor(Smoother):
     algorithm : {"auto", "brute", "cells", "tree"}, default="auto"
         How the sums are computed. It has no influence on the result.
 
-        - "brute": all pairs of queries and training rows, for any problem;
-        - "cells": sorted rows, in n log n, for one feature (or one with a finite bandwidth) and every kernel of the
-          table but "cosine", and "cauchy" only where no two rows are further apart than some 300 bandwidths; for two
-          features and the Gaussian kernel, where some 200 bandwidths by 200 hold all rows;
-        - "tree": neighbouring rows in leaves, of which those out of reach are passed over, for up to six features with
-          finite bandwidths and all kernels that fall; what it leaves out of the sums changes a prediction by less than
-          1e-10 of the range of the labels;
+        - "brute": all pairs of queries and samples, for any problem;
+        - "cells": sorted samples, in n log n, for one feature (or one with a finite bandwidth) and every kernel of the
+          table but "cosine", and "cauchy" only where no two samples are further apart than some 300 bandwidths; for two
+          features and the Gaussian kernel, where some 200 bandwidths by 200 hold all samples;
+        - "tree": neighbouring samples in leaves, of which those out of reach are passed over, for up to six features
+          with finite bandwidths and all kernels that fall; what it leaves out of the sums changes a prediction by less
+          than 1e-10 of the range of the targets;
         - "auto": the cheapest that can, by estimate. The logger "sknw" says why, at the level DEBUG.
 
     fallback : {"nearest", "mean", "nan", "raise"}, default="nearest"
-        What a query gets that no training row has any weight for, which happens with kernels that end: the value of
-        the nearest row (ties averaged), which is the limit of a shrinking bandwidth; the mean of all labels; NaN; or
-        an error. A warning tells how many queries were concerned; in a search over small bandwidths, where that is to
-        be expected, silence it with ``warnings.filterwarnings("ignore", message=".*no training row in reach")``.
+        What a query gets that no sample has any weight for, which happens with compact kernels: the value of the
+        nearest sample (ties averaged), which is the limit of a shrinking bandwidth; the mean of all targets; NaN; or an
+        error. A warning tells how many queries were concerned; in a search over small bandwidths, where that is to be
+        expected, silence it with ``warnings.filterwarnings("ignore", message=".*no training row in reach")``.
 
     random_state : int, RandomState instance or None, default=None
-        Draws the sample of rows that a bandwidth is searched with, where there are many. An int makes it reproducible.
+        Draws the samples that a bandwidth is searched with, where there are many. An int makes it reproducible.
 
     n_jobs : int, default=None
         The number of threads, over the queries. None is 1 unless in a :obj:`joblib.parallel_config` context, -1 is
@@ -97,7 +97,7 @@ class NadarayaWatsonRegressor(Smoother):
         lowest score: it weighs simplicity too.
 
     attention_weights_ : AttentionMatrix of shape (n_samples, n_samples)
-        The weights of the training labels in the fit to each training row, itself included. A lazy array: it costs
+        The weights of the targets in the fit to each sample, itself included. A lazy array: it costs
         nothing until it is used. Its `trace()` is the effective degrees of freedom.
 
     kernel_ : Kernel
@@ -123,12 +123,12 @@ class NadarayaWatsonRegressor(Smoother):
     Integer sample weights count repetitions of a row; a row of weight zero is as good as absent. Leave-one-out, in
     ``predict(None)`` and for the bandwidth, leaves out one repetition: a row of weight 3 is predicted with 2 of it,
     as each of three equal rows would be. Where weights are not all integers, they express importance, and the whole row
-    is left out. The criteria are weighted means over the rows. A row with a duplicate is predicted from it, so that
+    is left out. The criteria are weighted means over the samples. A row with a duplicate is predicted from it, so that
     duplicates draw the bandwidth towards zero; where they decide, a warning tells their share. To leave out all copies
     of a row together, search with :class:`~sklearn.model_selection.GridSearchCV` and
     :class:`~sklearn.model_selection.GroupKFold`.
 
-    By "brute", predictions take time in proportion to the number of queries times the number of training rows; by
+    By "brute", predictions take time in proportion to the number of queries times the number of samples; by
     "cells", to their sum, but for sorting; by "tree", to the number of pairs that are about in reach of each other.
     Memory beyond the data and the result is that of a tile by "brute", and a few numbers for each row by the others.
 
@@ -190,11 +190,4 @@ class NadarayaWatsonRegressor(Smoother):
         self.n_jobs = n_jobs
 
     def _parameters(self):
-        metric, metric_params = check_metric(self.metric, self.metric_params)
-        return {"kernel": check_kernel(self.kernel), "metric": metric, "metric_params": metric_params}
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.pairwise = self.metric == "precomputed"
-        tags.input_tags.positive_only = self.metric == "precomputed"
-        return tags
+        return check_metric(self.metric, self.metric_params), {"kernel": check_kernel(self.kernel)}

@@ -1,50 +1,24 @@
-"""Validation: the only file that checks what users give. An error says what was wanted and what was got."""
+"""Validation: the only file that checks what users give. It raises or converts, and decides nothing.
+
+An error says what was wanted and what was got.
+"""
 
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
-from sklearn.utils import check_array
+from sklearn.utils import check_array, check_X_y
 from sklearn.utils.validation import validate_data
 
-from sknw._algorithms import ALGORITHMS, Problem, monomials
-from sknw._bandwidth import RULES
 from sknw._kernels import KERNELS, Kernel
-from sknw._leave_one_out import CRITERIA
-from sknw._metrics import METRICS, MOST_FEATURES_OF_LINES
-from sknw._pooling import FALLBACKS
+from sknw._problem._bases import BASES
+from sknw._problem._distances import DISTANCES, Distance, Scipy
 
-# Metrics of cdist whose value for a pair of rows depends on this pair alone.
-_METRICS = (
-    "braycurtis",
-    "canberra",
-    "chebyshev",
-    "cityblock",
-    "correlation",
-    "cosine",
-    "dice",
-    "euclidean",
-    "hamming",
-    "jaccard",
-    "jensenshannon",
-    "mahalanobis",
-    "minkowski",
-    "rogerstanimoto",
-    "russellrao",
-    "seuclidean",
-    "sokalsneath",
-    "sqeuclidean",
-    "yule",
-)
-
-_MOST_FEATURES_OF_PARABOLA = 30
-
-# Left out, cdist estimates these from queries and keys together: a prediction would depend on its neighbours in X.
-_REQUIRED_PARAMS = {"mahalanobis": "VI", "seuclidean": "V"}
+_MAX_FEATURES_OF_PARABOLA = 30
 
 
 @contextmanager
@@ -65,10 +39,14 @@ def all_or_nothing(estimator):
         undo.pop_all()
 
 
-def check_training_data(estimator, X, y, sample_weight, metric):
-    """X in float32 or float64, y of shape (n_samples,) or (n_samples, n_outputs) in float64, and weights."""
-    X, y = validate_data(estimator, X, y, dtype=[np.float64, np.float32], multi_output=True, y_numeric=True)
-    if metric == "precomputed":
+def check_training_data(X, y, sample_weight, distance: type[Distance], estimator=None):
+    """X in float32 or float64, y of shape (n_samples,) or (n_samples, n_outputs) in float64, and weights.
+
+    The estimator, if there is one, remembers the features.
+    """
+    wanted = {"dtype": [np.float64, np.float32], "multi_output": True, "y_numeric": True}
+    X, y = check_X_y(X, y, **wanted) if estimator is None else validate_data(estimator, X, y, **wanted)
+    if distance.pairwise:
         _check_distances(X)
         if X.shape[0] != X.shape[1]:
             raise ValueError(
@@ -78,27 +56,23 @@ def check_training_data(estimator, X, y, sample_weight, metric):
     return X.copy(), y.astype(np.float64), _check_sample_weight(sample_weight, len(X))
 
 
-def check_features(metric, purpose: str) -> None:
-    if metric != "euclidean":
+def check_coordinates(distance: Distance | type[Distance], metric, purpose: str) -> None:
+    if not distance.has_coordinates:
         raise ValueError(f"{purpose} needs features with metric='euclidean'; got metric={metric!r}.")
 
 
-def check_size(problem: Problem) -> Problem:
-    """The problem, of a lower degree if there are fewer rows than coefficients; refuse parabolas in many features."""
-    n_features = problem.X.shape[1]
-    if problem.degree == 2 and n_features > _MOST_FEATURES_OF_PARABOLA:
+def check_n_features(n_features: int, degree: int) -> None:
+    if degree == 2 and n_features > _MAX_FEATURES_OF_PARABOLA:
         raise ValueError(
-            f"degree=2 needs at most {_MOST_FEATURES_OF_PARABOLA} features, for the number of sums grows with the "
+            f"degree=2 needs at most {_MAX_FEATURES_OF_PARABOLA} features, for the number of sums grows with the "
             f"fourth power of theirs; got {n_features}. Take degree=1, or fewer features."
         )
-    few = problem.degree == 2 and np.count_nonzero(~problem.absent) < len(monomials(n_features, 2))
-    return replace(problem, degree=1) if few else problem
 
 
-def check_queries(estimator, X, metric):
+def check_queries(estimator, X, distance: Distance | type[Distance]):
     """X with the features that `fit` saw, by number and name."""
     X = validate_data(estimator, X, dtype=[np.float64, np.float32], reset=False)
-    if metric == "precomputed":
+    if distance.pairwise:
         _check_distances(X)
     return X
 
@@ -131,36 +105,31 @@ def check_name(value, known: Collection[str], parameter: str) -> str:
     return value
 
 
-def check_algorithm(algorithm) -> str:
-    return check_name(algorithm, {"auto", *ALGORITHMS}, "algorithm")
-
-
-def check_fallback(fallback) -> str:
-    return check_name(fallback, FALLBACKS, "fallback")
-
-
-def check_metric(metric, metric_params) -> tuple[str | Callable, dict]:
+def check_metric(metric, metric_params) -> tuple[type[Distance], str | Callable, dict]:
+    """The distance that serves a metric, the metric and its parameters."""
     if not callable(metric):
-        check_name(metric, [*_METRICS, "precomputed"], "metric")
+        check_name(metric, DISTANCES, "metric")
     if metric_params is not None and not isinstance(metric_params, dict):
         raise TypeError(f"metric_params must be a dict or None, got {metric_params!r}.")
-    params = dict(metric_params or {})
-    if metric in ("euclidean", "precomputed") and params:
+    params, distance = dict(metric_params or {}), Scipy if callable(metric) else DISTANCES[metric]
+    if params and not distance.takes_params:
         raise ValueError(f"metric={metric!r} takes no metric_params; got {params}.")
-    required = _REQUIRED_PARAMS.get(metric) if isinstance(metric, str) else None
+    required = distance.required_params.get(metric) if isinstance(metric, str) else None
     if required is not None and required not in params:
         raise ValueError(
             f"metric={metric!r} needs metric_params={{{required!r}: ...}}: scipy would estimate it from the queries "
             "of each call."
         )
-    return metric, params
+    return distance, metric, params
 
 
-def check_bandwidth(bandwidth, metric, n_features: int) -> str | float | np.ndarray:
-    """The name of a rule, a float, or an array of one bandwidth a feature."""
+def check_bandwidth(
+    bandwidth, distance: type[Distance], metric, n_features: int, rules: Mapping
+) -> str | float | np.ndarray:
+    """The name of one of the rules, a float, or an array of one bandwidth a feature."""
     if isinstance(bandwidth, str):
-        check_name(bandwidth, RULES, "bandwidth, where it names a rule,")
-        if RULES[bandwidth].by_feature and metric != "euclidean":
+        check_name(bandwidth, rules, "bandwidth, where it names a rule,")
+        if rules[bandwidth].by_feature and not distance.has_coordinates:
             raise ValueError(
                 f"bandwidth={bandwidth!r} multiplies the spreads of features and needs metric='euclidean'; got "
                 f"metric={metric!r}. Give a number, or 'loo'."
@@ -169,14 +138,14 @@ def check_bandwidth(bandwidth, metric, n_features: int) -> str | float | np.ndar
     values = np.asarray(bandwidth)
     if values.dtype.kind not in "iuf":
         raise TypeError(
-            f"bandwidth must be a positive number, one for each feature, or one of {', '.join(map(repr, RULES))}; "
+            f"bandwidth must be a positive number, one for each feature, or one of {', '.join(map(repr, rules))}; "
             f"got {bandwidth!r}."
         )
     if not (values > 0).all():
         raise ValueError(f"bandwidth must be positive, got {bandwidth!r}.")
     if values.ndim == 0:
         return float(values)
-    if metric != "euclidean":
+    if not distance.has_coordinates:
         raise ValueError(f"One bandwidth a feature needs metric='euclidean'; got metric={metric!r}.")
     if values.shape != (n_features,):
         raise ValueError(
@@ -185,7 +154,7 @@ def check_bandwidth(bandwidth, metric, n_features: int) -> str | float | np.ndar
     return values.astype(np.float64)
 
 
-def check_bandwidths(bandwidths, metric, n_features: int) -> np.ndarray:
+def check_bandwidths(bandwidths, distance: type[Distance], metric, n_features: int) -> np.ndarray:
     """Numbers, or rows of one bandwidth a feature."""
     values = np.asarray(bandwidths)
     if values.ndim not in (1, 2) or len(values) == 0 or values.dtype.kind not in "iuf":
@@ -193,10 +162,10 @@ def check_bandwidths(bandwidths, metric, n_features: int) -> np.ndarray:
             "bandwidths must be numbers, at least one, of shape (n_bandwidths,) or (n_bandwidths, n_features); got "
             f"{bandwidths!r}."
         )
-    return np.array([check_bandwidth(bandwidth, metric, n_features) for bandwidth in values.tolist()])
+    return np.array([check_bandwidth(bandwidth, distance, metric, n_features, {}) for bandwidth in values.tolist()])
 
 
-def check_degree(degree, allowed: tuple[int, ...] = (0, 1, 2)) -> int:
+def check_degree(degree, allowed: Collection[int] = BASES) -> int:
     if isinstance(degree, bool) or not isinstance(degree, numbers.Integral) or degree not in allowed:
         *others, highest = map(str, allowed)
         raise ValueError(f"degree must be {', '.join(others)} or {highest}; got {degree!r}.")
@@ -243,25 +212,25 @@ def check_n_rounds(n_rounds, kernel: Kernel, degree: int) -> int | str:
     return n_rounds
 
 
-def check_metric_to_learn(metric, spread: np.ndarray, degree: int) -> tuple[str | np.ndarray, int]:
-    """The name of a metric, or its matrix in units of the spreads; and the degree that so many features allow."""
-    n_varying = np.isfinite(spread).sum()
-    degree = degree if n_varying <= MOST_FEATURES_OF_LINES else 0
+def check_metric_to_learn(metric, n_features: int, metrics: Collection[str]) -> str | np.ndarray:
+    """The name of one of the metrics, or a matrix with a column for each feature."""
     if isinstance(metric, str):
-        metric = check_name(metric, METRICS, "metric, where it is a name,")
-        if metric == "opg" and n_varying > MOST_FEATURES_OF_LINES:
-            raise ValueError(
-                f"metric='opg' needs the slopes of local lines, for at most {MOST_FEATURES_OF_LINES} features that "
-                f"vary; got {n_varying}. Take metric='ard'."
-            )
-        return metric, degree
+        return check_name(metric, metrics, "metric, where it is a name,")
     matrix = check_array(metric, dtype=np.float64, input_name="metric")
-    if matrix.shape[1] != len(spread):
+    if matrix.shape[1] != n_features:
         raise ValueError(
-            f"metric must be a name or a matrix with one column for each of {len(spread)} features; got one of shape "
+            f"metric must be a name or a matrix with one column for each of {n_features} features; got one of shape "
             f"{matrix.shape}."
         )
-    return matrix * np.where(np.isfinite(spread), spread, 0), degree
+    return matrix
+
+
+def check_slopes(metric, n_varying: int, most: int) -> None:
+    if isinstance(metric, str) and metric == "opg" and n_varying > most:
+        raise ValueError(
+            f"metric='opg' needs the slopes of local lines, for at most {most} features that vary; got {n_varying}. "
+            "Take metric='ard'."
+        )
 
 
 def check_coverage(coverage) -> float:
@@ -291,10 +260,6 @@ def check_quantiles(quantiles) -> np.ndarray:
             f"quantiles must be numbers from 0 to 1, at least one, of shape (n_quantiles,); got {quantiles!r}."
         )
     return values.astype(np.float64)
-
-
-def check_criterion(criterion) -> str:
-    return check_name(criterion, CRITERIA, "criterion")
 
 
 def check_kernel(kernel) -> Kernel:

@@ -12,7 +12,7 @@ def make_sine(n_samples=40, *, noise=1.0, random_state=None):
     Parameters
     ----------
     n_samples : int, default=40
-        Number of rows.
+        Number of samples.
 
     noise : float, default=1.0
         Standard deviation of the Gaussian noise :math:`\varepsilon`.
@@ -26,7 +26,7 @@ def make_sine(n_samples=40, *, noise=1.0, random_state=None):
         Ascending.
 
     y : ndarray of shape (n_samples,)
-        The labels.
+        The targets.
 
     References
     ----------

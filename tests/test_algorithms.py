@@ -6,70 +6,72 @@ from functools import lru_cache
 import numpy as np
 import pytest
 from cases import BANDWIDTHS, LABELS, N_ROWS, TOLERANCE, TRAINING_ROWS, queries, spread
-from definition import LOG_PROFILES, predict, weights
-from problems import make_problem, mean_of
+from definition import LOG_PROFILES, distances, predict, weights
+from problems import make_problem, mean_of, serving
 
 from sknw import KERNELS, Kernel
-from sknw._algorithms import (
-    ALGORITHMS,
-    Problem,
-    _brute,
-    _cells,
-    _expansions,
-    _line,
-    _moments,
-    _neighbours,
-    _outliers,
-    _tree,
-    build,
-    choose,
-)
-from sknw._pooling import attention
+from sknw._algorithms import ALGORITHMS, build, choose
+from sknw._fit._fit import Fit
+from sknw._fit._weights import attention_weights
+from sknw._problem._definition import kernel_rows, nearest
 
 DTYPES = [np.float64, np.float32]
 SOME = np.arange(0, N_ROWS, 6)
 
 
-@lru_cache
-def expected(kernel, case, dtype, multiple):
-    """What queries, and some rows without themselves, are predicted by the definition."""
+@lru_cache(len(BANDWIDTHS))
+def distances_of(case, dtype, multiple):
+    """To all rows, from queries and from some of the rows: the same for all kernels."""
     X = TRAINING_ROWS[case].astype(dtype)
     h = multiple * spread(X)
-    means = predict(LOG_PROFILES[kernel], queries(X).astype(dtype), X, LABELS, h)
-    return means.astype(float), predict(LOG_PROFILES[kernel], X[SOME], X, LABELS, h, excluded=SOME).astype(float)
+    return distances(queries(X).astype(dtype), X, h), distances(X[SOME], X, h)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("kernel", LOG_PROFILES)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("case", TRAINING_ROWS)
-@pytest.mark.parametrize("kernel", LOG_PROFILES)
-def test_means_are_those_of_the_definition(kernel, case, dtype, algorithm):
+def test_means_are_those_of_the_definition(case, dtype, kernel):
     X = TRAINING_ROWS[case].astype(dtype)
-    limit = TOLERANCE[dtype] * np.ptp(LABELS)
-    for multiple in BANDWIDTHS:
-        problem = make_problem(X, kernel, multiple * spread(X))
-        if ALGORITHMS[algorithm].refuses(problem):
-            continue
-        fitted = build(algorithm, problem)
-        means, means_of_others = expected(kernel, case, dtype, multiple)
-        np.testing.assert_allclose(mean_of(fitted, queries(X).astype(dtype)), means, rtol=0, atol=limit)
-        np.testing.assert_allclose(mean_of(fitted, X[SOME], SOME), means_of_others, rtol=0, atol=limit)
+    Q, limit = queries(X).astype(dtype), TOLERANCE[dtype] * np.ptp(LABELS)
+    for multiple in BANDWIDTHS if dtype is np.float64 else BANDWIDTHS[1::2]:
+        from_queries, from_rows = distances_of(case, dtype, multiple)
+        means = (weights(LOG_PROFILES[kernel], from_queries) @ LABELS).astype(float)
+        means_of_others = (weights(LOG_PROFILES[kernel], from_rows, excluded=SOME) @ LABELS).astype(float)
+        for name, fitted in serving(make_problem(X, kernel, multiple * spread(X))).items():
+            got, got_of_others = mean_of(fitted, Q), mean_of(fitted, X[SOME], SOME)
+            where = f"{name}, {multiple} spreads"
+            np.testing.assert_allclose(got, means, rtol=0, atol=limit, err_msg=where)
+            np.testing.assert_allclose(got_of_others, means_of_others, rtol=0, atol=limit, err_msg=where)
+
+
+@pytest.mark.parametrize("case", TRAINING_ROWS)
+def test_algorithms_serve_what_they_are_made_for(case):
+    X = TRAINING_ROWS[case]
+    n_features, every = np.isfinite(spread(X)).sum(), set(LOG_PROFILES)
+    problems = {name: [make_problem(X, name, multiple * spread(X)) for multiple in BANDWIDTHS] for name in every}
+    wanted = {
+        "brute": every,
+        "cells": {1: every - {"cosine"}, 2: {"gaussian"}}.get(n_features, set()),
+        "tree": every - {"constant"} if 1 <= n_features <= 6 else set(),
+    }
+    for algorithm, kernels in wanted.items():
+        refuses = ALGORITHMS[algorithm].refuses
+        served = {name for name in every if any(refuses(problem) is None for problem in problems[name])}
+        assert served == kernels, algorithm
 
 
 @pytest.mark.parametrize("n_features", [1, 3, 8])
 @pytest.mark.parametrize("kernel", LOG_PROFILES)
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_sums_are_those_of_the_kernel_matrix(algorithm, kernel, n_features):
+def test_sums_are_those_of_the_kernel_matrix(kernel, n_features):
     rng = np.random.default_rng(0)
     X, Q = rng.normal(size=(60, n_features)), rng.normal(size=(30, n_features))
     problem = make_problem(X, kernel, 1.3, y=rng.normal(size=(60, 2)), sample_weight=rng.uniform(size=60))
-    if ALGORITHMS[algorithm].refuses(problem):
-        pytest.skip("refused")
     u = np.sqrt(((Q[:, None] - X) ** 2).sum(axis=2)) / 1.3
     with np.errstate(divide="ignore"):
-        want = np.exp(LOG_PROFILES[kernel](u)) @ problem.values
-    sums = build(algorithm, problem).sums(problem.scale(Q))
-    np.testing.assert_allclose(sums.columns * np.exp(sums.log_scale)[:, None], want, atol=1e-10)
+        want = np.exp(LOG_PROFILES[kernel](u)) @ problem.rows.values
+    for name, fitted in serving(problem).items():
+        sums = fitted.sums(problem.distance.transform(Q))
+        np.testing.assert_allclose(sums.values * np.exp(sums.log_scale)[:, None], want, atol=1e-10, err_msg=name)
 
 
 @pytest.mark.parametrize("kernel", ["gaussian", "exponential", "logistic", "sigmoid", "matern32", "cauchy"])
@@ -106,44 +108,39 @@ def test_queries_at_any_distance_are_exact(kernel, distance):
     np.testing.assert_allclose(got, float(want), rtol=1e-9)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_features", [1, 6])
 @pytest.mark.parametrize("kernel", ["gaussian", "logistic", "biweight", "exponential", "boxcar"])
-def test_tiles_and_threads_change_nothing(monkeypatch, kernel, n_features, dtype, algorithm):
+def test_tiles_and_threads_change_nothing(kernel, n_features, dtype):
+    # Several tiles of queries, and of keys; those far away are summed again, in several batches.
     rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(700, n_features)).astype(dtype), rng.normal(size=700)
-    Q = rng.normal(size=(500, n_features)).astype(dtype)
-    problem = make_problem(X, kernel, 0.3 if n_features == 1 else 1.5, y=y)
-    if ALGORITHMS[algorithm].refuses(problem):
-        pytest.skip("refused")
-    want = mean_of(build(algorithm, problem), Q)
-    np.testing.assert_array_equal(mean_of(build(algorithm, problem), Q, n_jobs=2), want)
-    alone = [mean_of(build(algorithm, problem), Q[i : i + 1])[0] for i in range(0, 500, 50)]
-    np.testing.assert_allclose(alone, want[::50], rtol=0, atol=TOLERANCE[dtype] * 0.1)
-    for name in ("_SINGLE", "_DOUBLE"):
-        monkeypatch.setattr(_brute, name, getattr(_brute, name)._replace(tile=(7, 13)))
-    monkeypatch.setattr(_cells, "_TILE", 7)
-    monkeypatch.setattr(_line, "_BLOCK", 9)
-    for method in (_moments, _expansions):
-        monkeypatch.setattr(method, "_FEW_KEYS", 0)
-    for name, size in {"_KEYS": 5, "_QUERIES": 3, "_GROUPS": 2}.items():
-        monkeypatch.setattr(_tree, name, size)
-    for method in (_neighbours, _outliers):
-        monkeypatch.setattr(method, "_PAIRS", 50)
-    np.testing.assert_allclose(mean_of(build(algorithm, problem), Q), want, rtol=0, atol=TOLERANCE[dtype] * 0.1)
+    X, y = rng.normal(size=(1600, n_features)).astype(dtype), rng.normal(size=1600)
+    Q = (rng.normal(size=(900, n_features)) * np.where(np.arange(900) % 4, 1, 50)[:, None]).astype(dtype)
+    h, some, order = 0.3 if n_features == 1 else 1.5, np.arange(0, 900, 25), rng.permutation(900)[:300]
+    want = predict(LOG_PROFILES[kernel], Q[some], X, y, h)
+    for name, fitted in serving(make_problem(X, kernel, h, y=y)).items():
+        got = mean_of(fitted, Q)
+        np.testing.assert_allclose(got[some], want, rtol=0, atol=TOLERANCE[dtype], err_msg=name)
+        np.testing.assert_array_equal(mean_of(fitted, Q, n_jobs=2), got, err_msg=name)
+        alone = [mean_of(fitted, Q[i : i + 1])[0] for i in some[::4]]
+        np.testing.assert_allclose(alone, got[some[::4]], rtol=0, atol=TOLERANCE[dtype] * 0.1, err_msg=name)
+        others = mean_of(fitted, Q[order])
+        np.testing.assert_allclose(others, got[order], rtol=0, atol=TOLERANCE[dtype] * 0.1, err_msg=name)
 
 
 @pytest.mark.parametrize("bandwidth", [1.0, 0.3, 2.5, 7.0, 1e-3, 49.0])
 def test_the_support_is_a_closed_ball(bandwidth):
     # A key at a distance of exactly one bandwidth counts; the next float does not.
+    def first_weight(problem, query):
+        return kernel_rows(problem, problem.distance.transform([query]))[0][0, 0]
+
     problem = make_problem(np.array([[3.0], [3.0 + 8 * bandwidth]]), "boxcar", bandwidth, y=np.array([1.0, 2.0]))
     exact = 3.0 + bandwidth
     if exact - 3.0 == bandwidth:
-        assert problem.rows(problem.scale([[exact]]))[0][0, 0] == 1
-    assert problem.rows(problem.scale([[exact + 1e-9 * bandwidth]]))[0][0, 0] == 0
+        assert first_weight(problem, [exact]) == 1
+    assert first_weight(problem, [exact + 1e-9 * bandwidth]) == 0
     triangle = make_problem(np.array([[3.0, 4.0], [9.0, 9.0]]), "boxcar", 5.0, y=np.array([1.0, 2.0]))
-    assert triangle.rows(triangle.scale([[0.0, 0.0]]))[0][0, 0] == 1
+    assert first_weight(triangle, [0.0, 0.0]) == 1
 
 
 @pytest.mark.parametrize("metric", ["cityblock", "chebyshev", "cosine", "minkowski"])
@@ -163,40 +160,36 @@ def test_metrics_of_scipy(kernel, metric):
 
 @pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("kernel", LOG_PROFILES)
-@pytest.mark.parametrize("algorithm", ["brute", "tree"])
-def test_attention_is_that_of_the_definition(algorithm, kernel, sparse):
+def test_attention_is_that_of_the_definition(kernel, sparse):
     X = TRAINING_ROWS["normal, 2 features"]
     Q = queries(X)
     weight = np.random.default_rng(0).integers(0, 3, N_ROWS).astype(float)
     for multiple in (1e-3, 0.4, 30.0):
         problem = make_problem(X, kernel, multiple * spread(X), sample_weight=weight)
-        if ALGORITHMS[algorithm].refuses(problem):
-            pytest.skip("refused")
-        got, _ = attention(build(algorithm, problem), problem.scale(Q), "nearest", sparse=sparse)
-        want = weights(LOG_PROFILES[kernel], Q, X, multiple * spread(X), weight)
-        np.testing.assert_allclose(got.toarray() if sparse else got, want.astype(float), rtol=0, atol=1e-9)
+        want = weights(LOG_PROFILES[kernel], distances(Q, X, multiple * spread(X)), weight).astype(float)
+        for name, fitted in serving(problem).items():
+            got, _ = attention_weights(Fit(fitted), problem.distance.transform(Q), "nearest", sparse=sparse)
+            np.testing.assert_allclose(got.toarray() if sparse else got, want, rtol=0, atol=1e-9, err_msg=name)
 
 
 @pytest.mark.parametrize("case", TRAINING_ROWS)
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_nearest_keys(algorithm, case):
+def test_nearest_keys(case):
     X = TRAINING_ROWS[case]
     weight = np.random.default_rng(0).integers(0, 3, N_ROWS).astype(float)
     problem = make_problem(X, "boxcar", 1e-3, sample_weight=weight)
-    if ALGORITHMS[algorithm].refuses(problem):
-        pytest.skip("refused")
     far = np.outer([1e17, -1e17, 1e300], np.ones(X.shape[1]))
-    at = problem.scale(np.vstack([queries(X), far, (X[:-1] + X[1:]) / 2]))
-    fitted = build(algorithm, problem)
-    np.testing.assert_allclose(fitted.nearest(at), problem.nearest_rows(at) @ problem.values, atol=1e-12)
-    own = np.arange(N_ROWS)
-    want = problem.nearest_rows(problem.keys, own) @ problem.values
-    np.testing.assert_allclose(fitted.nearest(problem.keys, own), want, atol=1e-12)
+    at = problem.distance.transform(np.vstack([queries(X), far, (X[:-1] + X[1:]) / 2]))
+    for points, excluded in ((at, None), (problem.distance.keys, np.arange(N_ROWS))):
+        want = nearest(problem, points, excluded)
+        for name, fitted in serving(problem).items():
+            got = fitted.nearest(points, excluded)
+            np.testing.assert_allclose(got.values, want.values, atol=1e-12, err_msg=name)
+            np.testing.assert_allclose(got.squares, want.squares, rtol=1e-9, err_msg=name)
 
 
 def test_a_kernel_without_logarithm_still_reaches_its_fallback():
     plain = Kernel("plain", lambda u: np.exp(-(u**2) / 2))
-    problem = Problem(np.array([[0.0], [1.0]]), np.array([[1.0], [2.0]]), np.ones(2), plain)
+    problem = make_problem(np.array([[0.0], [1.0]]), plain, y=np.array([1.0, 2.0]))
     assert mean_of(build("brute", problem), [[1e3]]) == 2
 
 

@@ -15,9 +15,9 @@ X, Y = RNG.normal(size=(30, 2)), RNG.normal(size=30)
 
 
 @pytest.fixture(params=["gaussian", "epanechnikov"])
-def pair(request):
+def pair(request, rng):
     """The lazy array, and the array."""
-    model = NadarayaWatsonRegressor(request.param, 0.8).fit(X, Y, RNG.uniform(1, 2, 30))
+    model = NadarayaWatsonRegressor(request.param, 0.8).fit(X, Y, rng.uniform(1, 2, 30))
     return model.attention_weights_, model.attention_weights(X)
 
 
@@ -69,9 +69,9 @@ def test_an_index_out_of_range_raises(pair):
         pair[0][30]
 
 
-def test_products_and_the_diagonal(pair):
+def test_products_and_the_diagonal(pair, rng):
     lazy, dense = pair
-    several = RNG.normal(size=(30, 3))
+    several = rng.normal(size=(30, 3))
     for left, right in [
         (lazy @ Y, dense @ Y),
         (lazy @ several, dense @ several),
@@ -129,8 +129,8 @@ def test_it_belongs_to_the_fit_that_it_was_taken_from():
     np.testing.assert_array_equal(weights, before)
 
 
-def test_memory_for_a_few_rows_only():
-    rows = RNG.normal(size=(4000, 2))  # 128 MB of weights
+def test_memory_for_a_few_rows_only(rng):
+    rows = rng.normal(size=(4000, 2))  # 128 MB of weights
     weights = NadarayaWatsonRegressor(bandwidth=0.5).fit(rows, rows[:, 0]).attention_weights_
     tracemalloc.start()
     weights.trace(), weights[7], weights[:3], weights @ rows, rows[:, 0] @ weights
@@ -139,8 +139,8 @@ def test_memory_for_a_few_rows_only():
     assert peak < 40e6
 
 
-def test_sparse_weights_without_the_dense():
-    rows = np.sort(RNG.uniform(size=(5000, 1)), axis=0)
+def test_sparse_weights_without_the_dense(rng):
+    rows = np.sort(rng.uniform(size=(5000, 1)), axis=0)
     model = NadarayaWatsonRegressor("epanechnikov", 1e-3).fit(rows, rows[:, 0])
     tracemalloc.start()
     weights = model.attention_weights(rows, sparse=True)

@@ -12,8 +12,7 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV
 
 from sknw import AttentionDisplay, AttentionRegressor, LocalPolynomialRegressor, NadarayaWatsonRegressor
-from sknw import _heads as heads
-from sknw._metrics import METRICS
+from sknw._attention._learned_metrics import LEARNED_METRICS
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(-3, 3, size=(120, 4)) * [1, 10, 1e-3, 1] + [0, 1e4, 0, -5]
@@ -21,7 +20,7 @@ TRUTH = np.sin(X[:, 0]) + 1e3 * X[:, 2]
 Y = TRUTH + 0.2 * RNG.normal(size=120)
 Q = RNG.uniform(-3.5, 3.5, size=(30, 4)) * [1, 10, 1e-3, 1] + [0, 1e4, 0, -5]
 MODELS = [
-    AttentionRegressor(random_state=0),
+    AttentionRegressor(n_heads=2, random_state=0),
     AttentionRegressor("gaussian", n_heads=1),
     AttentionRegressor(degree=0, n_heads=2, random_state=0),
     AttentionRegressor(metric="isotropic", n_heads=2, random_state=0),
@@ -30,20 +29,31 @@ MODELS = [
     AttentionRegressor(metric=np.diag([1.0, 0.01, 1e3, 0.1]), n_heads=2, random_state=0),
     AttentionRegressor(degree=0, n_heads=2, n_rounds="gcv", random_state=0),
 ]
-over_models = pytest.mark.parametrize(
-    "model", MODELS, ids=lambda model: f"{model.kernel} {model.degree} {model.metric!s:.9} {model.n_rounds}"
-)
 
 
 @pytest.fixture(scope="module")
 def fitted():
-    """The first model, fitted to all."""
+    """That of the defaults, fitted to all."""
+    return AttentionRegressor(random_state=0).fit(X, Y)
+
+
+@pytest.fixture(scope="module")
+def two_heads():
+    """One that is made faster."""
     return clone(MODELS[0]).fit(X, Y)
 
 
-@over_models
+@pytest.fixture(
+    scope="module",
+    params=MODELS,
+    ids=lambda model: f"{model.kernel} {model.degree} {model.metric!s:.9} {model.n_rounds}",
+)
+def model(request):
+    """Each model, fitted to two outputs and weights."""
+    return clone(request.param).fit(X, np.c_[Y, -Y], np.arange(120) % 3)
+
+
 def test_weights_make_the_predictions(model):
-    model = clone(model).fit(X, np.c_[Y, -Y], np.arange(120) % 3)
     weights = model.attention_weights(Q)
     np.testing.assert_allclose(weights.sum(axis=1), 1)
     np.testing.assert_allclose(weights @ np.c_[Y, -Y], model.predict(Q), atol=1e-10)
@@ -87,14 +97,12 @@ def test_a_head_is_a_local_line():
     np.testing.assert_allclose(model.predict(Q), line.predict(Q @ model.components_[0].T), atol=1e-8)
 
 
-@over_models
 def test_gradients_are_those_of_differences(model):
-    model = clone(model).fit(X, Y)
     inside = (Q[np.abs(Q - Q.mean(axis=0)).max(axis=1) < np.inf] - Q.mean(axis=0)) / 2 + Q.mean(axis=0)
-    step = 1e-6 * X.std(axis=0)
+    step, gradient = 1e-6 * X.std(axis=0), model.gradient(inside)
     for k, change in enumerate(np.diag(step)):
         difference = (model.predict(inside + change) - model.predict(inside - change)) / (2 * step[k])
-        np.testing.assert_allclose(model.gradient(inside)[:, k] * X[:, k].std(), difference * X[:, k].std(), atol=1e-5)
+        np.testing.assert_allclose(gradient[:, k] * X[:, k].std(), difference * X[:, k].std(), atol=1e-5)
 
 
 def test_queries_beyond_the_data_are_clipped_and_named(fitted):
@@ -108,39 +116,42 @@ def test_queries_beyond_the_data_are_clipped_and_named(fitted):
     np.testing.assert_allclose(free.predict([[30.0]]), 90, rtol=0.2)
 
 
-def test_learning_does_not_depend_on_the_order_of_rows_nor_on_threads_nor_on_how_repetitions_are_told(fitted):
-    order = RNG.permutation(120)
+def test_learning_does_not_depend_on_the_order_of_rows_nor_on_threads_nor_on_how_repetitions_are_told(two_heads, rng):
+    order = rng.permutation(120)
     for other in (
-        clone(fitted).fit(X[order], Y[order]),
-        clone(fitted).set_params(n_jobs=2).fit(X, Y),
-        clone(fitted).fit(np.repeat(X, 2, axis=0)[::2], np.repeat(Y, 2)[::2]),
+        clone(two_heads).fit(X[order], Y[order]),
+        clone(two_heads).set_params(n_jobs=2).fit(X, Y),
+        clone(two_heads).fit(np.repeat(X, 2, axis=0)[::2], np.repeat(Y, 2)[::2]),
     ):
-        np.testing.assert_allclose(other.scales_, fitted.scales_, rtol=1e-12)
-        np.testing.assert_allclose(other.predict(Q), fitted.predict(Q), rtol=1e-12)
-    weight = RNG.integers(0, 3, 120)
-    weighted = clone(fitted).fit(X, Y, weight)
-    repeated = clone(fitted).fit(np.repeat(X, weight, axis=0), np.repeat(Y, weight))
+        np.testing.assert_allclose(other.scales_, two_heads.scales_, rtol=1e-12)
+        np.testing.assert_allclose(other.predict(Q), two_heads.predict(Q), rtol=1e-12)
+    weight = rng.integers(0, 3, 120)
+    weighted = clone(two_heads).fit(X, Y, weight)
+    repeated = clone(two_heads).fit(np.repeat(X, weight, axis=0), np.repeat(Y, weight))
     np.testing.assert_allclose(weighted.predict(Q), repeated.predict(Q), rtol=1e-9)
     np.testing.assert_allclose(np.repeat(weighted.oof_prediction_, weight), repeated.oof_prediction_, rtol=1e-9)
     np.testing.assert_allclose(weighted.oof_score_, repeated.oof_score_)
 
 
-def test_units_of_features_and_labels_have_no_influence(fitted):
+def test_units_of_features_and_labels_have_no_influence(two_heads):
     unit, origin = np.array([1e9, 1, 1e-9, 1]), np.array([0, 7, 0, 3])
-    other = clone(fitted).fit(X * unit + origin, 1e6 * Y - 5)
-    np.testing.assert_allclose((other.predict(Q * unit + origin) + 5) / 1e6, fitted.predict(Q), atol=1e-6)
+    other = clone(two_heads).fit(X * unit + origin, 1e6 * Y - 5)
+    np.testing.assert_allclose((other.predict(Q * unit + origin) + 5) / 1e6, two_heads.predict(Q), atol=1e-6)
 
 
-def test_many_rows_are_learned_from_by_some(monkeypatch):
-    monkeypatch.setattr(heads, "_LEARNING_ROWS", 60)
-    monkeypatch.setattr(heads, "_TUNING_ROWS", 30)
-    model = clone(MODELS[0]).fit(X, Y)
-    assert r2_score(TRUTH, model.predict(X)) > 0.95
-    np.testing.assert_array_equal(clone(model).fit(X, Y).predict(Q), model.predict(Q))
+def test_many_rows_are_learned_from_by_some(rng):
+    # A metric is learned from 1000 rows, and its scale tuned by others.
+    rows = rng.uniform(-3, 3, size=(1300, 2)) * [1, 1e-3]
+    truth = np.sin(rows[:, 0]) + 1e3 * rows[:, 1]
+    labels = truth + 0.2 * rng.normal(size=1300)
+    model = AttentionRegressor(n_heads=1, random_state=0).fit(rows, labels)
+    assert r2_score(truth, model.predict(rows)) > 0.98
+    again = clone(model).fit(rows, labels)
+    np.testing.assert_array_equal(again.predict(rows), model.predict(rows))
 
 
-def test_many_features_are_smoothed_by_means():
-    wide = RNG.normal(size=(40, 70))
+def test_many_features_are_smoothed_by_means(rng):
+    wide = rng.normal(size=(40, 70))
     model = AttentionRegressor(n_heads=1).fit(wide, wide[:, 0])
     assert model.degree_ == 0
     assert np.isfinite(model.predict(wide)).all()
@@ -149,57 +160,91 @@ def test_many_features_are_smoothed_by_means():
         AttentionRegressor(metric="opg").fit(wide, wide[:, 0])
 
 
-@pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("degree", [0, 1])
-def test_little_data(metric, degree):
-    model = AttentionRegressor(metric=metric, degree=degree, random_state=0)
-    assert model.fit([[1.0, 2.0]], [5.0]).predict([[3.0, 2.0]]) == 5
+over_metrics = pytest.mark.parametrize(
+    "model",
+    [
+        AttentionRegressor(metric=name, degree=degree, n_heads=2, random_state=0)
+        for name in LEARNED_METRICS
+        for degree in (0, 1)
+    ],
+    ids=lambda model: f"{model.metric} {model.degree}",
+)
+
+
+@over_metrics
+def test_a_single_row_is_the_answer(model):
+    assert clone(model).fit([[1.0, 2.0]], [5.0]).predict([[3.0, 2.0]]) == 5
+
+
+@over_metrics
+def test_constant_labels_are_the_answer(model):
     np.testing.assert_allclose(clone(model).fit(X[:, :2], np.full(120, 3.0)).predict(Q[:, :2]), 3)
+
+
+@over_metrics
+def test_the_mean_of_equal_rows_is_the_answer(model):
     np.testing.assert_allclose(clone(model).fit([[1.0, 2.0]] * 4, [1.0, 2.0, 3.0, 4.0]).predict([[0.0, 2.0]]), 2.5)
-    for n in (2, 5):
-        some = clone(model).fit(np.c_[X[:n, :2], np.ones(n), X[:n, :1]], Y[:n])
-        assert np.isfinite(some.predict(Q)).all()
-        assert np.isfinite(some.feature_importances_).all()
+
+
+@over_metrics
+@pytest.mark.parametrize("n", [2, 5])
+def test_few_rows_some_of_whose_features_tell_nothing(model, n):
+    some = clone(model).fit(np.c_[X[:n, :2], np.ones(n), X[:n, :1]], Y[:n])
+    assert np.isfinite(some.predict(Q)).all()
+    assert np.isfinite(some.feature_importances_).all()
 
 
 def test_noise_is_not_learned():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(300, 10)), rng.normal(size=300)
-    model = AttentionRegressor(random_state=0).fit(x, y)
+    model = AttentionRegressor(n_heads=2, random_state=0).fit(x, y)
     assert abs(model.score(rng.normal(size=(2000, 10)), rng.normal(size=2000))) < 0.03
 
 
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
-def test_explanations(frame, fitted):
+def test_explanations(frame, two_heads):
     names = list("abcd")
     model = clone(MODELS[0]).fit(frame(dict(zip(names, X.T, strict=True))), Y)
     explanation = model.explain(frame(dict(zip(names, Q[:3].T, strict=True))), n_rows=4)
     assert isinstance(explanation, frame)
     assert explanation.shape == (12, 6)
     table = {name: np.asarray(explanation[name]) for name in explanation.columns}
-    np.testing.assert_array_equal(table["label"], Y[table["row"]])
+    np.testing.assert_array_equal(table["target"], Y[table["row"]])
     np.testing.assert_array_equal(table["query"], np.repeat(range(3), 4))
     attention = model.attention_weights(frame(dict(zip(names, Q[:3].T, strict=True))), effective=False)
     np.testing.assert_array_equal(table["row"][:4], np.argsort(-attention[0], kind="stable")[:4])
-    bunch = fitted.explain(Q[:3], n_rows=4)
+    bunch = two_heads.explain(Q[:3], n_rows=4)
     np.testing.assert_allclose(bunch.weight, table["weight"])
     two = clone(MODELS[2]).fit(X, np.c_[Y, Y]).explain(Q[:1], n_rows=500)
-    assert {"label 0", "label 1"} < two.keys()
+    assert {"target 0", "target 1"} < two.keys()
     assert len(two.row) == 120
 
 
-def test_it_lives_with_scikit_learn(fitted):
+def test_a_grid_search_chooses_the_degree():
     search = GridSearchCV(AttentionRegressor(n_heads=1), {"degree": [0, 1]}, cv=3).fit(X, Y)
     assert search.best_params_ == {"degree": 1}
+
+
+def test_a_pickle_predicts_the_same_bits(fitted):
     again = pickle.loads(pickle.dumps(fitted))
     np.testing.assert_array_equal(again.predict(Q), fitted.predict(Q))
+
+
+def test_predict_changes_nothing(fitted):
     before = vars(fitted).copy()
     fitted.predict(Q), fitted.feature_importances_, fitted.attention_weights(Q)
     assert vars(fitted) == before
-    single = clone(fitted).fit(X.astype(np.float32), Y)
+
+
+def test_single_precision_stays_single(two_heads):
+    single = clone(two_heads).fit(X.astype(np.float32), Y)
     assert single.predict(Q).dtype == np.float32
-    np.testing.assert_allclose(single.predict(Q), fitted.predict(Q), atol=0.1)
-    AttentionDisplay.from_estimator(fitted, X)
+    np.testing.assert_allclose(single.predict(Q), two_heads.predict(Q), atol=0.1)
+
+
+def test_its_attention_is_drawn(fitted):
+    display = AttentionDisplay.from_estimator(fitted, X)
+    assert display.weights.shape == (120, 120)
 
 
 def test_what_is_refused():

@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
+from problems import make_problem
 from sklearn.metrics import r2_score
 
-from sknw import AttentionRegressor, NadarayaWatsonRegressor
-from sknw._algorithms import Problem
-from sknw._boosting import best_boost, gcv_path
-from sknw._kernels import KERNELS
+from sknw import AttentionRegressor, Kernel, NadarayaWatsonRegressor
+from sknw._attention._boosting import best_boost, gcv_path
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(-3, 3, size=(80, 2))
@@ -25,7 +24,7 @@ def smoother(kernel, bandwidth, weight=None):
 def test_generalised_cross_validation_is_that_of_the_matrix(kernel):
     weight = np.arange(80) % 3 + 1.0
     S, left, mean = smoother(kernel, 0.7, weight), np.eye(80), np.average(Y, axis=0, weights=weight)
-    path = gcv_path(Problem(X, Y, weight, KERNELS[kernel], bandwidth=0.7), 6)
+    path = gcv_path(make_problem(X, kernel, 0.7, y=Y, sample_weight=weight), 6)
     for found in path:
         left = left @ (np.eye(80) - S)
         residuals = left @ Y / np.sqrt(np.average(np.square(Y - mean), axis=0, weights=weight))
@@ -60,8 +59,8 @@ def test_predictions_are_those_of_repeated_smoothing(kernel, n_rounds):
 
 
 def test_the_best_of_all_rounds_and_widths_is_found():
-    problem = Problem(X, Y[:, :1], np.ones(80), KERNELS["gaussian"], bandwidth=1.0)
-    paths = {multiple: gcv_path(problem.at(1 / multiple), 50) for multiple in (1.0, 0.8, 0.6, 0.45, 0.35)}
+    problem = make_problem(X, y=Y[:, :1])
+    paths = {multiple: gcv_path(problem.with_bandwidth(1 / multiple), 50) for multiple in (1.0, 0.8, 0.6, 0.45, 0.35)}
     found = best_boost(problem, "gcv")
     assert found.n_rounds > 1
     assert paths[found.multiple][found.n_rounds - 1] == min(path.min() for path in paths.values())
@@ -69,10 +68,10 @@ def test_the_best_of_all_rounds_and_widths_is_found():
     assert best_boost(problem, 3).multiple == min(paths, key=lambda multiple: paths[multiple][2])
 
 
-def test_boosting_sharpens_weighted_means():
-    x, q = RNG.uniform(size=(150, 4)), RNG.uniform(size=(500, 4))
+def test_boosting_sharpens_weighted_means(rng):
+    x, q = rng.uniform(size=(150, 4)), rng.uniform(size=(500, 4))
     y, truth = (10 * at[:, 0] + 20 * np.square(at[:, 1] - 0.5) for at in (x, q))
-    y += RNG.normal(size=150)
+    y += rng.normal(size=150)
     mean, boosted = (
         AttentionRegressor("gaussian", degree=0, n_rounds=n_rounds, random_state=0).fit(x, y) for n_rounds in (1, "gcv")
     )
@@ -83,7 +82,7 @@ def test_boosting_sharpens_weighted_means():
 def test_explanations_show_the_labels_as_they_were_given():
     model = AttentionRegressor(degree=0, n_heads=1, n_rounds=4).fit(X, Y[:, 0])
     rows = model.explain(Q[:3], n_rows=2)
-    np.testing.assert_array_equal(rows["label"], Y[rows["row"], 0])
+    np.testing.assert_array_equal(rows["target"], Y[rows["row"], 0])
 
 
 @pytest.mark.parametrize("y", [np.full(5, 3.0), np.arange(5.0)])
@@ -107,8 +106,6 @@ def test_rounds_that_cannot_be(options, message):
 
 
 def test_what_boosting_needs_and_what_it_ends():
-    from sknw import Kernel
-
     unknown = Kernel("mine", lambda t: np.exp(-t), squared=True, log_ratio=lambda t0, dt: -dt)
     with pytest.raises(ValueError, match="n_rounds='gcv' needs a positive definite kernel; got 'mine'"):
         AttentionRegressor(unknown, degree=0, n_rounds="gcv").fit(X, Y)

@@ -5,9 +5,10 @@ import pytest
 from definition import LOG_PROFILES, predict
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from problems import make_problem
 
-from sknw import KERNELS, NadarayaWatsonRegressor
-from sknw._algorithms import ALGORITHMS, Problem
+from sknw import NadarayaWatsonRegressor
+from sknw._algorithms import ALGORITHMS
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*no training row in reach:UserWarning")
 
@@ -59,15 +60,14 @@ def many(draw):
 @given(st.sampled_from(sorted(ALGORITHMS)), kernels, bandwidths, many())
 def test_definition(algorithm, kernel, bandwidth, problem):
     X, y, weight, Q = problem
-    stated = Problem(X, y[:, None], weight, KERNELS[kernel], bandwidth=bandwidth)
-    assume(ALGORITHMS[algorithm].refuses(stated) is None)
+    assume(ALGORITHMS[algorithm].refuses(make_problem(X, kernel, bandwidth, y=y, sample_weight=weight)) is None)
     assume(not _on_the_edge(np.vstack([Q, X[:20]]), X, bandwidth))
     assume(not _nearly_tied(X, Q))
     model = NadarayaWatsonRegressor(kernel, bandwidth, algorithm=algorithm).fit(X, y, weight)
-    want = predict(LOG_PROFILES[kernel], Q, X, y, bandwidth, weight).astype(float)
+    want = predict(LOG_PROFILES[kernel], Q, X, y, bandwidth, weight)
     np.testing.assert_allclose(model.predict(Q), want, rtol=0, atol=1e-9 * np.ptp(y))
     own = np.flatnonzero(weight[:20] == 1)
-    want = predict(LOG_PROFILES[kernel], X[own], X, y, bandwidth, weight, own).astype(float)
+    want = predict(LOG_PROFILES[kernel], X[own], X, y, bandwidth, weight, own)
     np.testing.assert_allclose(model.predict(None)[own], want, rtol=0, atol=1e-9 * np.ptp(y))
 
 

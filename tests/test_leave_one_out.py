@@ -3,19 +3,18 @@
 import numpy as np
 import pytest
 from definition import LOG_PROFILES
+from problems import make_problem, score
+from sklearn.base import clone
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
-from sknw import KERNELS, NadarayaWatsonRegressor
-from sknw._algorithms import Problem, build
-from sknw._gradient import error_gradient
-from sknw._leave_one_out import CRITERIA, leave_one_out, leave_one_out_path
+from sknw import KERNELS, LocalPolynomialRegressor, NadarayaWatsonRegressor
+from sknw._algorithms import ALGORITHMS, build
+from sknw._fit._fit import Fit
+from sknw._fit._gradient import error_gradient
+from sknw._fit._leave_one_out import leave_one_out, left_out_of_path
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(40, 2)), RNG.normal(size=(40, 3))
-
-
-def squared_error(model):
-    return CRITERIA["loo"](model._algorithm.problem, leave_one_out(model._algorithm, "nearest"))
 
 
 @pytest.mark.filterwarnings("ignore:.*no training row in reach:UserWarning")
@@ -23,8 +22,10 @@ def squared_error(model):
 @pytest.mark.parametrize("bandwidth", [0.05, 0.5, 5.0])
 @pytest.mark.parametrize("kernel", LOG_PROFILES)
 def test_equals_refitting_without_each_row(kernel, bandwidth, fallback):
-    model = NadarayaWatsonRegressor(kernel, bandwidth, fallback=fallback).fit(X, Y)
-    refitted = cross_val_predict(model, X, Y, cv=LeaveOneOut())
+    x, y = X[:12], Y[:12]
+    model = NadarayaWatsonRegressor(kernel, bandwidth, fallback=fallback).fit(x, y)
+    others = [np.arange(12) != row for row in range(12)]
+    refitted = [clone(model).fit(x[rows], y[rows]).predict(x[~rows])[0] for rows in others]
     np.testing.assert_allclose(model.predict(None), refitted, rtol=0, atol=1e-10)
 
 
@@ -38,19 +39,19 @@ def test_equals_refitting_with_a_precomputed_metric():
 @pytest.mark.filterwarnings("ignore:.*no training row in reach:UserWarning")
 @pytest.mark.parametrize("bandwidth", [1e-3, 0.05, 0.5, 5.0])
 @pytest.mark.parametrize("kernel", LOG_PROFILES)
-def test_an_integer_weight_is_that_many_rows(kernel, bandwidth):
-    counts = RNG.integers(0, 4, len(X))
+def test_an_integer_weight_is_that_many_rows(kernel, bandwidth, rng):
+    counts = rng.integers(0, 4, len(X))
     weighted = NadarayaWatsonRegressor(kernel, bandwidth).fit(X, Y, counts)
     repeated = NadarayaWatsonRegressor(kernel, bandwidth).fit(X.repeat(counts, axis=0), Y.repeat(counts, axis=0))
     np.testing.assert_allclose(
         weighted.predict(None).repeat(counts, axis=0), repeated.predict(None), rtol=0, atol=1e-10
     )
-    errors = [squared_error(model) for model in (weighted, repeated)]
+    errors = [score(model) for model in (weighted, repeated)]
     np.testing.assert_allclose(*errors, rtol=1e-10)
 
 
-def test_another_weight_leaves_out_the_whole_row():
-    weight = RNG.uniform(0.5, 2, len(X))
+def test_another_weight_leaves_out_the_whole_row(rng):
+    weight = rng.uniform(0.5, 2, len(X))
     model = NadarayaWatsonRegressor(bandwidth=0.5).fit(X, Y, weight)
     for row in (0, 7):
         others = np.arange(len(X)) != row
@@ -67,7 +68,7 @@ def test_a_row_without_weight_is_predicted_from_the_others():
 
 def test_the_error_of_several_outputs_is_in_units_of_their_variances():
     def error(labels):
-        return squared_error(NadarayaWatsonRegressor(bandwidth=0.5).fit(X, labels))
+        return score(NadarayaWatsonRegressor(bandwidth=0.5).fit(X, labels))
 
     one_by_one = [error(Y[:, k]) / Y[:, k].var() for k in range(3)]
     np.testing.assert_allclose(error(Y), np.mean(one_by_one))
@@ -89,20 +90,19 @@ def test_criteria_are_those_of_the_smoothers_matrix(kernel, bandwidth, weight):
     rng = np.random.default_rng(1)
     weight = {None: None, "counts": rng.integers(1, 4, 40).astype(float), "importance": rng.uniform(0.5, 2, 40)}[weight]
     model = NadarayaWatsonRegressor(kernel, bandwidth).fit(X, Y[:, 0], weight)
-    left_out = leave_one_out(model._algorithm, "nearest")
-    problem = model._algorithm.problem
+    left_out, rows = leave_one_out(model._fit, "nearest"), model._fit.problem.rows
     smoother = np.asarray(model.attention_weights_)
-    own = np.diag(smoother) / problem.repetitions
-    np.testing.assert_allclose(left_out.own, own, atol=1e-12)
-    np.testing.assert_allclose(left_out.others, 1 - own, atol=1e-12)
-    n, used = problem.n_rows, own @ problem.repetitions
+    own = np.diag(smoother) / rows.counts
+    np.testing.assert_allclose(left_out.leverage, own, atol=1e-12)
+    np.testing.assert_allclose(left_out.one_minus_leverage, 1 - own, atol=1e-12)
+    n, used = rows.n_samples, own @ rows.counts
     error = np.average((Y[:, 0] - smoother @ Y[:, 0]) ** 2, weights=weight)
     if used < n - 3 and error > 1e-20:
-        np.testing.assert_allclose(CRITERIA["gcv"](problem, left_out), error / (1 - used / n) ** 2)
+        np.testing.assert_allclose(score(model, "gcv"), error / (1 - used / n) ** 2)
         want = np.log(error) + 1 + 2 * (used + 1) / (n - used - 2)
-        np.testing.assert_allclose(CRITERIA["aicc"](problem, left_out), want)
+        np.testing.assert_allclose(score(model, "aicc"), want)
     elif used > n - 2:
-        assert CRITERIA["aicc"](problem, left_out) == np.inf
+        assert score(model, "aicc") == np.inf
 
 
 @pytest.mark.parametrize("counts", [False, True])
@@ -111,14 +111,15 @@ def test_criteria_are_those_of_the_smoothers_matrix(kernel, bandwidth, weight):
 def test_a_path_is_what_each_bandwidth_gives(kernel, metric, counts):
     weight = np.random.default_rng(1).integers(0, 4, 40).astype(float) if counts else np.ones(40)
     rows = np.arange(0, 40, 3)
-    shrinkage = 2.0 ** (np.arange(41) / 2)
-    problem = Problem(X, Y, weight, KERNELS[kernel], metric, bandwidth=100.0)
-    path = leave_one_out_path(problem, shrinkage, rows, n_jobs=2)
-    for factor, got in zip(shrinkage, path, strict=True):
-        want = leave_one_out(build("brute", problem.at(100.0 / factor)), "nearest", rows=rows)
+    multiples = 2.0 ** (-np.arange(41) / 2)
+    problem = make_problem(X, kernel, 100.0, y=Y, sample_weight=weight, metric=metric)
+    problems = [problem.with_bandwidth(100.0 * multiple) for multiple in multiples]
+    path = ALGORITHMS["brute"].path(problem, rows)
+    for narrow, got in zip(problems, left_out_of_path(path, multiples, "nearest", 2), strict=True):
+        want = leave_one_out(Fit(build("brute", narrow)), "nearest", indices=rows)
         np.testing.assert_allclose(got.predictions, want.predictions, rtol=0, atol=1e-9)
-        np.testing.assert_allclose(got.others, want.others, rtol=0, atol=1e-9)
-        np.testing.assert_allclose(got.own, want.own, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(got.one_minus_leverage, want.one_minus_leverage, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(got.leverage, want.leverage, rtol=0, atol=1e-9)
 
 
 POSITIVE = [name for name in LOG_PROFILES if KERNELS[name].log_ratio]
@@ -133,14 +134,13 @@ def test_the_gradient_equals_central_differences(kernel, n_outputs, weight):
     x[:10] = x[10:20]  # duplicates
     labels = np.sin(x[:, :1]) + 0.1 * rng.normal(size=(40, n_outputs))
     weight = {"none": np.ones(40), "counts": rng.integers(0, 4, 40), "importance": rng.uniform(0.5, 2, 40)}[weight]
-    problem = Problem(x, labels, weight.astype(float), KERNELS[kernel])
+    problem = make_problem(x, kernel, y=labels, sample_weight=weight)
     logs, step, rows = np.log([0.5, 0.9, 2.0]), 1e-5, np.arange(3, 40)
 
     def squared_error_at(logs):
-        at = problem.at(np.exp(logs))
-        return CRITERIA["loo"](at, leave_one_out(build("brute", at), "nearest", rows=rows))
+        return score(build("brute", problem.with_bandwidth(np.exp(logs))), indices=rows)
 
-    error, gradient, _ = error_gradient(problem.at(np.exp(logs)), rows)
+    error, gradient, _ = error_gradient(problem.with_bandwidth(np.exp(logs)), rows)
     np.testing.assert_allclose(error, squared_error_at(logs), rtol=1e-10)
     differences = [squared_error_at(logs + step * axis) - squared_error_at(logs - step * axis) for axis in np.eye(3)]
     atol = 1e-7 * abs(gradient).max()
@@ -154,8 +154,7 @@ def test_the_gradient_by_a_metric_is_that_of_differences(kernel):
     matrix, step, change = rng.normal(size=(2, 3)), 1e-5, np.eye(6).reshape(6, 2, 3)
 
     def gradient_at(matrix):
-        problem = Problem(x @ matrix.T, labels, np.ones(40), KERNELS[kernel])
-        return error_gradient(problem, rows, points=x)
+        return error_gradient(make_problem(x @ matrix.T, kernel, y=labels), rows, points=x)
 
     differences = [
         (gradient_at(matrix + step * each).error - gradient_at(matrix - step * each).error) / (2 * step)
@@ -167,6 +166,28 @@ def test_the_gradient_by_a_metric_is_that_of_differences(kernel):
 
 def test_the_gradient_at_bandwidths_far_below_the_distances():
     model = NadarayaWatsonRegressor(bandwidth=[1e-5, 1e-4]).fit(X, Y)
-    error, gradient, _ = error_gradient(model._algorithm.problem, np.arange(40))
-    np.testing.assert_allclose(error, squared_error(model), rtol=1e-10)
+    error, gradient, _ = error_gradient(model._fit.problem, np.arange(40))
+    np.testing.assert_allclose(error, score(model), rtol=1e-10)
     assert np.isfinite(gradient).all()
+
+
+def test_a_search_takes_distances_that_are_not_symmetric_as_they_are(rng):
+    x = rng.normal(size=120)
+    labels = np.sin(2 * x) + 0.1 * rng.normal(size=120)
+    distances = np.abs(x[:, None] - x) * np.where(x[:, None] > x, 2.0, 1.0)
+    search = NadarayaWatsonRegressor(metric="precomputed").fit(distances, labels).bandwidth_search_
+    for number in (5, 20, 35, search.best_index):
+        model = NadarayaWatsonRegressor(bandwidth=search.bandwidths[number, 0], metric="precomputed")
+        np.testing.assert_allclose(search.scores[number], score(model.fit(distances, labels)), rtol=1e-9)
+
+
+@pytest.mark.parametrize("kernel", ["gaussian", "exponential", "epanechnikov"])
+@pytest.mark.parametrize("degree", [0, 1])
+def test_scores_of_a_search_are_those_of_each_bandwidth(degree, kernel, rng):
+    # All pairs at once, each once, and only those that are near: at bandwidths from wide to narrow.
+    x, weight = rng.normal(size=(150, 2)), rng.integers(0, 3, 150)
+    labels = np.sin(x[:, 0]) + 0.1 * rng.normal(size=150)
+    search = LocalPolynomialRegressor(kernel, degree).fit(x, labels, weight).bandwidth_search_
+    for number in range(0, len(search.scores), 3):
+        model = LocalPolynomialRegressor(kernel, degree, search.bandwidths[number], algorithm="brute")
+        np.testing.assert_allclose(search.scores[number], score(model.fit(x, labels, weight)), rtol=1e-7)

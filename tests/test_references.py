@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 
 from sknw import LocalPolynomialRegressor, NadarayaWatsonRegressor, bandwidth_path
-from sknw._gradient import error_gradient
-from sknw._local_fit import local_rows
-from sknw._pooling import shares
-from sknw._uncertainty import SquaredWeights, smooth_with_errors
+from sknw._fit._gradient import error_gradient
+from sknw._fit._standard_errors import SquaredWeights, fits_and_errors, local_fits_of_keys
 
 DATA = Path(__file__).parent / "data"
 
@@ -102,17 +100,17 @@ def test_r_locfit_standard_errors(case):
     # Those of labels whose standard deviation is one: the lengths of the rows of weights.
     bandwidth = case["h"] / (2.5 if case["kernel"] == "gauss" else 1)
     model = LocalPolynomialRegressor(LOCFIT[case["kernel"]], case["degree"], bandwidth).fit(SPEED, DIST)
-    algorithm, tolerance = model._algorithm, 1e-6 if case["degree"] == 2 else 1e-11
-    queries = algorithm.problem.scale(column(case["x"]))
+    fit, tolerance = model._fit, 1e-6 if case["degree"] == 2 else 1e-11
+    queries = fit.problem.distance.transform(column(case["x"]))
     np.testing.assert_allclose(model.predict(column(case["x"])), case["pred"], rtol=tolerance)
-    squared = SquaredWeights.of(algorithm, np.ones(len(DIST)))
-    got = smooth_with_errors(algorithm, [squared], queries, "raise")[1][:, 0]
+    squared = SquaredWeights.of(fit, np.ones(len(DIST)))
+    got = fits_and_errors(fit, [squared], queries, "raise")[1][:, 0]
     np.testing.assert_allclose(got, case["se"], rtol=tolerance)
 
 
-def residual_variances(problem, rows, vce):
+def residual_variances(rows, degree, vce):
     """The variances of labels that nprobust takes, from residuals of the fit about the query."""
-    reached, n_terms = rows.weights[0] != 0, problem.degree + 1
+    reached, n_terms = rows.weights[0] != 0, degree + 1
     factor = {
         "hc0": 1,
         "hc1": reached.sum() / (reached.sum() - n_terms),
@@ -128,13 +126,13 @@ def residual_variances(problem, rows, vce):
 def test_nprobust(case):
     kernel = {"uniform": "boxcar"}.get(case["kernel"], case["kernel"])
     model = LocalPolynomialRegressor(kernel, case["degree"], case["bandwidth"]).fit(SPEED, DIST)
-    algorithm, problem = model._algorithm, model._algorithm.problem
+    fit, problem = model._fit, model._fit.problem
     np.testing.assert_allclose(model.predict(column(case["X_query"])), case["estimate"], rtol=1e-9)
-    for query, want in zip(problem.scale(column(case["X_query"])), case["se"], strict=True):
+    for query, want in zip(problem.distance.transform(column(case["X_query"])), case["se"], strict=True):
         at = query[None]
-        rows = local_rows(problem, algorithm.sums(at), at, shares(problem, at, "raise")[0])
-        squared = SquaredWeights.of(algorithm, np.sqrt(residual_variances(problem, rows, case["vce"])))
-        _, errors, _ = smooth_with_errors(algorithm, [squared], at, "raise")
+        rows = local_fits_of_keys(problem, fit.algorithm.sums(at), at, "raise")
+        squared = SquaredWeights.of(fit, np.sqrt(residual_variances(rows, case["degree"], case["vce"])))
+        _, errors, _ = fits_and_errors(fit, [squared], at, "raise")
         np.testing.assert_allclose(errors[0, 0], want, rtol=1e-9)
 
 
@@ -187,7 +185,7 @@ def test_metric_learn_mlkr(case):
     factor = np.diag(case["A"])
     model = NadarayaWatsonRegressor(bandwidth=1 / (np.sqrt(2) * factor)).fit(data["X"], data["y"])
     n = len(data["y"])
-    error, gradient, _ = error_gradient(model._algorithm.problem, np.arange(n))
+    error, gradient, _ = error_gradient(model._fit.problem, np.arange(n))
     np.testing.assert_allclose(n * error, case["loss"], rtol=1e-10)
     np.testing.assert_allclose(-n * gradient.diagonal() / factor, np.diag(case["grad"]), rtol=1e-8)
 

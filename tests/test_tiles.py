@@ -5,7 +5,7 @@ import threading
 import joblib
 import pytest
 
-from sknw._algorithms import batches, map_tiles
+from sknw._tiles import batches, map_tiles
 
 
 def n_threads(n_jobs):

@@ -1,24 +1,23 @@
-"""Algorithms: how kernel sums are computed. All keep one promise.
-
-``columns, log_scale, centre = algorithm.sums(queries)`` with
-``columns * exp(log_scale)[:, None] == K(queries, keys) @ problem.columns(problem.values, keys - centre)``
-"""
+"""Algorithms: how kernel sums are computed. All keep one promise, `_protocol.Algorithm`."""
 
 import logging
 
-from sknw._algorithms._brute import Brute
-from sknw._algorithms._cells import Cells
-from sknw._algorithms._monomials import Monomials, monomials
-from sknw._algorithms._path import path_sums
-from sknw._algorithms._problem import Problem, Sums, are_repetitions
-from sknw._algorithms._tiles import batches, map_tiles, row_batch
-from sknw._algorithms._tree import Tree
+from sknw._algorithms._protocol import Algorithm
+from sknw._algorithms.brute._brute import Brute
+from sknw._algorithms.cells._cells import Cells
+from sknw._algorithms.tree._tree import Tree
+from sknw._problem._problem import Problem
 
 _logger = logging.getLogger("sknw")
 
-Algorithm = Brute | Cells | Tree
-
+#: Algorithms by name.
 ALGORITHMS: dict[str, type[Algorithm]] = {each.name: each for each in (Brute, Cells, Tree)}
+
+
+def serving(name: str, problem: Problem) -> dict[str, type[Algorithm]]:
+    """The algorithms that a name stands for, one or with "auto" all, without those that refuse a problem."""
+    named = ALGORITHMS if name == "auto" else {name: ALGORITHMS[name]}
+    return {name: algorithm for name, algorithm in named.items() if algorithm.refuses(problem) is None}
 
 
 def choose(problem: Problem) -> str:
@@ -35,8 +34,13 @@ def choose(problem: Problem) -> str:
     return cheapest
 
 
-def build(name: str, problem: Problem) -> Algorithm:
+def build(name: str, problem: Problem, last: Algorithm | None = None) -> Algorithm:
     """The named algorithm, or that of "auto", made ready for a problem.
+
+    Parameters
+    ----------
+    last : Algorithm, default=None
+        One for another bandwidth of the same rows: if it is of the same kind, it hands on what it can.
 
     Raises
     ------
@@ -47,21 +51,4 @@ def build(name: str, problem: Problem) -> Algorithm:
     refusal = algorithm.refuses(problem)
     if refusal is not None:
         raise ValueError(f"algorithm={name!r} cannot run this problem: {refusal}")
-    return algorithm(problem)
-
-
-__all__ = [
-    "ALGORITHMS",
-    "Algorithm",
-    "Monomials",
-    "Problem",
-    "Sums",
-    "are_repetitions",
-    "batches",
-    "build",
-    "choose",
-    "map_tiles",
-    "monomials",
-    "path_sums",
-    "row_batch",
-]
+    return last.at(problem) if type(last) is algorithm else algorithm(problem)

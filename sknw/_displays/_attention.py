@@ -1,4 +1,4 @@
-"""AttentionDisplay: which training rows each query looks at."""
+"""AttentionDisplay: which samples each query looks at."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class AttentionDisplay:
     def from_estimator(
         cls, estimator, keys, queries=None, *, feature=0, ax=None, scale="linear", colorbar=True, **kwargs
     ):
-        """Draw the attention that queries pay to the training rows of an estimator.
+        """Draw the attention that queries pay to the samples of an estimator.
 
         Parameters
         ----------
@@ -58,10 +58,10 @@ class AttentionDisplay:
             Fitted to `keys`.
 
         keys : array-like of shape (n_keys, n_features)
-            The training rows.
+            The samples.
 
         queries : array-like of shape (n_queries, n_features), default=None
-            None: the training rows.
+            None: the samples.
 
         feature : int or str, default=0
             The feature by which both are ordered, by number or name.

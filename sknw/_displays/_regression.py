@@ -16,7 +16,7 @@ class RegressionDisplay:
         The feature.
 
     y : ndarray of shape (n_samples,)
-        The labels.
+        The targets.
 
     grid : ndarray of shape (n_points,)
         Where the fit is drawn.
@@ -34,7 +34,7 @@ class RegressionDisplay:
         The standard errors of the fit.
 
     interval : ndarray of shape (n_points, 2), default=None
-        The intervals of new labels.
+        The intervals of new targets.
 
     Attributes
     ----------
@@ -112,7 +112,7 @@ class RegressionDisplay:
             The data to draw.
 
         y : array-like of shape (n_samples,)
-            Their labels.
+            Their targets.
 
         truth : callable, default=None
             The function behind the data: from an array of shape (n_points,) to one of the same shape.
@@ -121,7 +121,7 @@ class RegressionDisplay:
             Whether to draw a band of standard errors about the fit, from ``predict(X, return_std=True)``.
 
         coverage : float, default=None
-            The share of new labels that the intervals of `predict_interval` are to cover; None draws none.
+            The share of new targets that the intervals of `predict_interval` are to cover; None draws none.
 
         n_points : int, default=500
             Number of points of the curves.

@@ -1,0 +1,1 @@
+"""Brute force: all pairs of queries and keys."""

@@ -1,0 +1,199 @@
+"""Brute force: the definition, in tiles of queries and keys that fit a processor's cache.
+
+Squared distances of coordinates come from one matrix product, |q|**2 + |k|**2 - 2 q.k, where it is faster and its
+rounding harmless; else from differences, which are exact. Rows for which that is not enough are summed again as the
+definition has them: in float64, from differences, in the log domain where the kernel has one.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+
+from sknw._accuracy import (
+    PRODUCT,
+    PRODUCT_BORDERLINE,
+    PRODUCT_BORDERLINE_SINGLE,
+    PRODUCT_SINGLE,
+    PRODUCT_UNDERFLOW,
+    PRODUCT_UNDERFLOW_SINGLE,
+)
+from sknw._algorithms._boxes import split
+from sknw._algorithms._protocol import Algorithm
+from sknw._algorithms.brute._path import PairPath
+from sknw._problem._definition import exact_sums, nearest
+from sknw._problem._problem import Problem
+from sknw._problem._sums import Nearest, Sums
+from sknw._tiles import batches, map_tiles, row_batch
+
+
+class _Precision(NamedTuple):
+    """How a tile is computed, and how far its numbers can be trusted."""
+
+    dtype: type
+    # Queries and keys in a tile: few enough that it stays in the cache between distance, kernel and sum.
+    tile: tuple[int, int]
+    # A product gives u * u, and so log K, with an error below `rounding` times |q|**2 + |k|**2 ...
+    rounding: float
+    # ... which has to stay below this.
+    tolerance: float
+    # Rows with less weight in all are summed again. A kernel that is positive everywhere: keys that matter may have
+    # been lost to underflow.
+    underflow: float
+    # A kernel of compact support: the error of the product, absolute there, may matter.
+    borderline: float
+
+
+_SINGLE = _Precision(
+    np.float32, (128, 512), 2.0**-24, PRODUCT_SINGLE, PRODUCT_UNDERFLOW_SINGLE, PRODUCT_BORDERLINE_SINGLE
+)
+_DOUBLE = _Precision(np.float64, (256, 1024), 2.0**-53, PRODUCT, PRODUCT_UNDERFLOW, PRODUCT_BORDERLINE)
+
+# Below this many features, differences are as fast as a product in float64.
+_FEW_FEATURES = 5
+
+
+class Brute(Algorithm):
+    """All pairs of queries and keys: time O(n_queries * n_keys), memory O(tile). Serves every problem.
+
+    Parameters
+    ----------
+    problem : Problem
+    """
+
+    name: ClassVar[str] = "brute"
+
+    def __init__(self, problem: Problem):
+        self.problem, self._conditions = problem, problem.conditions
+        self._precision = _DOUBLE
+        self._product: np.ndarray | None = None
+        for precision in (_SINGLE, _DOUBLE):
+            if _takes_product(problem, precision):
+                self._precision, self._product = precision, _right_factor(problem, precision.dtype)
+                break
+        self._values: np.ndarray = problem.rows.values.astype(self._precision.dtype, copy=False)
+
+    def __getstate__(self):
+        return self.problem
+
+    def __setstate__(self, state):
+        Brute.__init__(self, state)
+
+    @staticmethod
+    def refuses(problem: Problem) -> str | None:
+        """Why it cannot serve this problem: never."""
+        return None
+
+    @staticmethod
+    def cost(problem: Problem) -> float:
+        """About how many seconds as many queries as keys take."""
+        pair = 3e-9 if problem.kernel.log_ratio is None else 9e-9
+        n_further = problem.n_values - problem.rows.values.shape[1]
+        return 1e-4 + (pair + 3e-11 * n_further) * float(len(problem.rows)) ** 2
+
+    def sums(self, queries: np.ndarray, excluded: np.ndarray | None = None, n_jobs: int | None = None) -> Sums:
+        """Kernel sums, without the kernel matrix, with exact zeros where no key is in reach."""
+        size, order, distance = self._precision.tile[0], None, self.problem.distance
+        if not len(queries):
+            return self.problem.empty_sums(0)
+        if self.problem.basis.n_expanded(distance.n_coordinates):  # neighbours share an expansion point
+            leaves, _ = split(queries, distance.scaled_bandwidth, size)
+            order = leaves[leaves >= 0]
+            queries, excluded = queries[order], None if excluded is None else excluded[order]
+
+        def tile_sums(tile):
+            return self._tile_sums(queries[tile], None if excluded is None else excluded[tile])
+
+        values, log_scale, points = map(
+            np.concatenate, zip(*map_tiles(tile_sums, len(queries), size, n_jobs), strict=True)
+        )
+        sums = Sums(values, log_scale, points)
+        return sums if order is None else sums.take(np.argsort(order))
+
+    def nearest(self, queries: np.ndarray, excluded: np.ndarray | None = None) -> Nearest:
+        """The nearest keys, ties included."""
+        return nearest(self.problem, queries, excluded)
+
+    @staticmethod
+    def offers_path(problem: Problem, n_indices: int) -> bool:
+        """Whether it has a `path`: for kernels positive everywhere, and for others if distances are kept."""
+        return problem.kernel.log_ratio is not None or PairPath.keeps(problem, n_indices)
+
+    @staticmethod
+    def path(problem: Problem, indices: np.ndarray) -> PairPath:
+        """Sums of the keys of these indices, each without itself, at multiples of a problem's bandwidth."""
+        return PairPath(problem, indices)
+
+    def _tile_sums(self, queries, excluded):
+        """Sums of a tile of queries."""
+        distance, kernel, basis = self.problem.distance, self.problem.kernel, self.problem.basis
+        n_keys, width = len(self._values), self._precision.tile[0] * self._precision.tile[1] // len(queries)
+        product, redo = self._product, np.zeros(len(queries), dtype=bool)
+        if product is not None:
+            factor, redo = self._left_factor(queries)
+        point = basis.expansion_point(queries, distance.bounds)
+        n_outputs = self._values.shape[1] - 1
+        values = np.zeros((len(queries), basis.n_values(distance.n_coordinates, n_outputs)))
+        buffer: np.ndarray = np.empty(len(queries) * min(width, n_keys), self._precision.dtype)
+        for keys in batches(n_keys, width):
+            tile = buffer[: len(queries) * (keys.stop - keys.start)].reshape(len(queries), -1)
+            if product is None:
+                tile = distance.squares(queries, keys, out=tile)
+            else:
+                np.matmul(factor, product[:, keys], out=tile)
+                np.maximum(tile, 0, out=tile)
+            tile = kernel.of_square(tile)
+            if excluded is not None:
+                hit = np.flatnonzero((excluded >= keys.start) & (excluded < keys.stop))
+                tile[hit, excluded[hit] - keys.start] = 0
+            values += tile @ basis.columns(self._values[keys], basis.seen_from(distance.keys[keys], point))
+        sums = Sums(values, np.zeros(len(queries)), np.tile(point, (len(queries), 1)))
+        if kernel.log_ratio is not None:
+            redo |= values[:, -1] < self._precision.underflow
+            outside = distance.reference(queries)
+            if outside.any():
+                sums.log_scale[:] = -kernel.log_ratio(np.zeros_like(outside), outside)
+        elif product is not None:
+            redo |= values[:, -1] < self._precision.borderline
+        redo |= basis.ill_conditioned(sums, self._conditions)
+        if redo.any():
+            self._put_exact_sums(sums, np.flatnonzero(redo), queries, excluded)
+        return sums
+
+    def _left_factor(self, queries):
+        """The queries' factor of the product, (n_queries, n_features + 2), and which queries are too far for it."""
+        precision, distance = self._precision, self.problem.distance
+        points = distance.centred(queries)
+        lengths = np.square(points).sum(axis=1, keepdims=True)
+        too_far = (lengths + distance.radius_square) * precision.rounding > precision.tolerance
+        factor = np.hstack([points, np.ones_like(lengths), lengths])
+        factor[too_far[:, 0]] = 0
+        return factor.astype(precision.dtype), too_far[:, 0]
+
+    def _put_exact_sums(self, sums, redo, queries, excluded):
+        """Put the sums that the definition gives queries of these indices in their place."""
+        for batch in batches(len(redo), row_batch(len(self._values))):
+            indices = redo[batch]
+            left_out = None if excluded is None else excluded[indices]
+            sums.put(indices, exact_sums(self.problem, queries[indices], left_out))
+
+
+def _takes_product(problem, precision):
+    """Whether squared distances may come from a product in this precision, and are faster so."""
+    distance = problem.distance
+    if not (distance.has_coordinates and problem.kernel.squared):
+        return False
+    if precision.dtype is np.float32:
+        if problem.rows.keys.dtype != np.float32 or problem.basis.n_expanded(distance.n_coordinates):
+            return False
+    elif distance.n_coordinates < _FEW_FEATURES:
+        return False
+    return 2 * distance.radius_square * precision.rounding <= precision.tolerance
+
+
+def _right_factor(problem, dtype):
+    """The keys' factor of a product that gives squared distances: (n_features + 2, n_keys)."""
+    keys = problem.distance.centred(problem.distance.keys).astype(dtype)
+    lengths = np.square(keys, dtype=np.float64).sum(axis=1)
+    return np.vstack([-2 * keys.T, lengths, np.ones(len(keys))]).astype(dtype)

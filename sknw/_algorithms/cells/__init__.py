@@ -1,0 +1,1 @@
+"""Cells: sums over one or two features, whose keys are sorted or in cells."""

@@ -1,0 +1,1 @@
+"""Attention: metrics that are learned, and the heads that predict with them."""

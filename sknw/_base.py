@@ -1,0 +1,189 @@
+"""KernelSmoother: what all estimators share that sum targets by a kernel. Check, state, choose, fit; and shape."""
+
+from __future__ import annotations
+
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from sknw._algorithms import ALGORITHMS, build
+from sknw._fit._attention_matrix import AttentionMatrix
+from sknw._fit._fallbacks import FALLBACKS, warn_unreached
+from sknw._fit._fit import Fit
+from sknw._fit._gradient import query_gradient
+from sknw._fit._weights import attention_weights
+from sknw._problem._distances import DISTANCES
+from sknw._problem._problem import Problem
+from sknw._problem._rows import Rows
+from sknw._progress import CallbackSupportMixin, progress, with_callbacks
+from sknw._selection._criteria import SearchOptions
+from sknw._selection._rules import RULES, choose_bandwidth
+from sknw._validation import (
+    all_or_nothing,
+    check_bandwidth,
+    check_coordinates,
+    check_name,
+    check_queries,
+    check_training_data,
+)
+
+
+class KernelEstimator(CallbackSupportMixin, BaseEstimator):
+    """An estimator that gives numbers back in the shape of its y and the dtype of its X."""
+
+    _output_shape: tuple[int, ...]
+    _dtype: str
+
+    def _shaped(self, numbers, axis=1):
+        """Numbers with an axis of outputs as they are returned: outputs as those of y, in the dtype of X."""
+        shape = *numbers.shape[:axis], *self._output_shape, *numbers.shape[axis + 1 :]
+        return numbers.reshape(shape).astype(self._dtype, copy=False)
+
+
+class KernelSmoother(KernelEstimator):
+    """An estimator whose predictions are sums of the targets, with weights that fall with the distance of their keys.
+
+    A subclass has the parameters `bandwidth`, `algorithm`, `fallback`, `random_state` and `n_jobs`. Its `_parameters`
+    gives a distance, its metric and the metric's parameters, and the other fields of a `Problem`.
+    """
+
+    _fit: Fit
+
+    @with_callbacks
+    def fit(self, X, y, sample_weight=None):
+        """Store the samples, and find the bandwidth.
+
+        A fit that fails leaves an earlier one in place.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The samples, one a row. float32 is kept; everything else becomes float64.
+
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their targets.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each row counts; not negative, and not all zero.
+
+        Returns
+        -------
+        self : object
+            Fitted.
+
+        Warns
+        -----
+        UserWarning
+            If the search for a bandwidth ended at its smallest or largest, with what that means.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the data or a parameter cannot be used, with what was wanted and what was got.
+        """
+        with progress(self, X, y) as step, all_or_nothing(self):
+            (distance, metric, metric_params), parameters = self._parameters()
+            algorithm = check_name(self.algorithm, ("auto", *ALGORITHMS), "algorithm")
+            options = SearchOptions(algorithm, self._fallback(), self.n_jobs, self.random_state, step)
+            X, y, sample_weight = check_training_data(X, y, sample_weight, distance, self)
+            bandwidth = check_bandwidth(self.bandwidth, distance, metric, X.shape[1], RULES)
+            rule = bandwidth if isinstance(bandwidth, str) else None
+            rows = Rows(X, y.reshape(len(y), -1), sample_weight)
+            keys = distance(rows, None if rule else bandwidth, metric, metric_params)
+            problem, search = self._choose(rule, Problem(rows, keys, **parameters), options)
+            if search is not None:
+                self.bandwidth_search_ = search
+            self._fit = Fit(build(algorithm, problem))
+            self._output_shape, self._dtype = y.shape[1:], X.dtype.name
+            self.kernel_ = problem.kernel
+            self.bandwidth_ = problem.distance.bandwidth
+            self.algorithm_ = self._fit.algorithm.name
+        return self
+
+    def _choose(self, rule, problem, options):
+        """The problem at the bandwidth of a rule, if there is one, and the report of a search."""
+        return (problem, None) if rule is None else choose_bandwidth(rule, problem, options)
+
+    def gradient(self, X):
+        """Compute the slope of the fitted curve at each query: the derivative of `predict` by the query.
+
+        It is exact, for all kernels and degrees, in time that grows with the number of queries times that of training
+        rows. Where the kernel has a kink, at the query itself or where it ends, the part of a sample just there is left
+        out; where no sample is in reach, the slope is zero.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, n_features)
+            The queries.
+
+        Returns
+        -------
+        gradient : ndarray of shape (n_queries, n_features) or (n_queries, n_features, n_outputs)
+            In units of the targets over those of the features.
+
+        Raises
+        ------
+        ValueError
+            If the metric is not the Euclidean.
+
+        Examples
+        --------
+        >>> from sknw import LocalPolynomialRegressor
+        >>> model = LocalPolynomialRegressor(bandwidth=1.0).fit([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0])
+        >>> model.gradient([[0.5]]).round(6)
+        array([[2.]])
+        """
+        check_is_fitted(self)
+        distance = self._fit.problem.distance
+        check_coordinates(distance, distance.metric, "gradient")
+        return self._shaped(query_gradient(self._fit.problem, self._queries(X), self.n_jobs), axis=2)
+
+    def attention_weights(self, X, *, sparse=False):
+        """Compute the weight of each target in the prediction for each query.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, n_features)
+            The queries.
+
+        sparse : bool, default=False
+            Return a sparse array, made without the dense one. Of use for compact kernels.
+
+        Returns
+        -------
+        weights : ndarray or csr_array of shape (n_queries, n_samples)
+            Rows sum to 1; ``weights @ y`` equals ``predict(X)``. Those of a weighted mean are never negative; those of
+            a local line or parabola may be.
+
+        Warns
+        -----
+        UserWarning
+            If no sample is in reach of some query, with their number and what `fallback` gave them.
+        """
+        queries, fallback = self._queries(X), self._fallback()
+        weights, n_unreached = attention_weights(self._fit, queries, fallback, sparse=sparse, n_jobs=self.n_jobs)
+        if n_unreached:
+            warn_unreached(n_unreached, len(queries), self.kernel_.name, fallback)
+        return weights
+
+    @property
+    def attention_weights_(self):
+        check_is_fitted(self)
+        return AttentionMatrix([self._fit], self._fallback(), self.n_jobs)
+
+    # ---- inputs and outputs
+
+    def __sklearn_tags__(self):
+        tags, metric = super().__sklearn_tags__(), getattr(self, "metric", None)
+        pairwise = isinstance(metric, str) and metric in DISTANCES and DISTANCES[metric].pairwise
+        tags.input_tags.pairwise = tags.input_tags.positive_only = pairwise
+        return tags
+
+    def _fallback(self):
+        """The fallback, which may have changed since `fit`: all that depends on it is computed when it is asked for."""
+        return check_name(self.fallback, FALLBACKS, "fallback")
+
+    def _queries(self, X):
+        """Queries, checked, as points of the fit."""
+        check_is_fitted(self)
+        distance = self._fit.algorithm.problem.distance
+        return distance.transform(check_queries(self, X, distance))

@@ -1,0 +1,1 @@
+"""Selection: bandwidths and ridges that are found from the samples."""
