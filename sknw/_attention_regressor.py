@@ -116,8 +116,8 @@ class AttentionRegressor(MultiOutputMixin, RegressorMixin, KernelEstimator):
         The rounds of each head.
 
     feature_importances_ : ndarray of shape (n_features,)
-        The mean square of the slope of `predict` in standard deviations of each feature, at some 200 of the training
-        rows. They sum to 1.
+        The mean square of the slope of `predict` in standard deviations of each feature, at some 200 of the
+        samples. They sum to 1.
 
     oof_prediction_ : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         What each sample is predicted by the head that was learned without its fold, from the samples outside of it.

@@ -106,9 +106,9 @@ class KernelSmoother(KernelEstimator):
     def gradient(self, X):
         """Compute the slope of the fitted curve at each query: the derivative of `predict` by the query.
 
-        It is exact, for all kernels and degrees, in time that grows with the number of queries times that of training
-        rows. Where the kernel has a kink, at the query itself or where it ends, the part of a sample just there is left
-        out; where no sample is in reach, the slope is zero.
+        It is exact, for all kernels and degrees, in time that grows with the number of queries times that of samples.
+        Where the kernel has a kink, at the query itself or where it ends, the part of a sample just there is left out;
+        where no sample is in reach, the slope is zero.
 
         Parameters
         ----------
