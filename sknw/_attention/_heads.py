@@ -19,7 +19,7 @@ from sknw._attention._learned_metrics import (
 from sknw._fit._attention_matrix import AttentionMatrix
 from sknw._fit._fit import Fit
 from sknw._fit._gradient import query_gradient
-from sknw._fit._leave_one_out import left_out_error
+from sknw._fit._leave_one_out import left_out_of
 from sknw._fit._predictions import predict
 from sknw._fit._rounds import fit_rounds, weights_of_rounds
 from sknw._fit._weights import attention_shares, attention_weights
@@ -225,7 +225,7 @@ class HeadLearner(NamedTuple):
 
         def error(metric):
             projected = replace(problem.project(metric.components), ridge=metric.ridge)
-            return left_out_error(projected, *self.options.errors, others)
+            return left_out_of(projected, *self.options.errors, others).mean_square
 
         return min(tried, key=error)
 

@@ -14,10 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize
 
-from sknw._algorithms import build
-from sknw._fit._fit import Fit
 from sknw._fit._gradient import error_gradient, fitted_slopes
-from sknw._fit._leave_one_out import leave_one_out, left_out_error
+from sknw._fit._leave_one_out import left_out_of
 from sknw._problem._bases import BASES
 from sknw._problem._problem import Problem
 from sknw._selection._criteria import SearchOptions
@@ -177,7 +175,7 @@ def _mlkr(problem: Problem, isotropic: Isotropic, options: SearchOptions) -> lis
     def watch(flat):
         nonlocal best, waited
         matrix = flat.reshape(start.shape)
-        now = left_out_error(mean.project(matrix), *options.errors, validation)
+        now = left_out_of(mean.project(matrix), *options.errors, validation).mean_square
         best, waited = ((now, matrix.copy()), 0) if now < best[0] else (best, waited + 1)
         if waited > _PATIENCE:
             raise StopIteration
@@ -204,7 +202,7 @@ def isotropic_bandwidth(problem: Problem, options: SearchOptions) -> Isotropic:
 
     @cache
     def left_out(bandwidth):
-        return _left_out(problem.with_bandwidth(bandwidth), options, indices)
+        return left_out_of(problem.with_bandwidth(bandwidth), *options.errors, indices)
 
     def error(bandwidth, ridge):
         return _error_with_ridge(left_out(bandwidth), ridge)
@@ -220,7 +218,7 @@ def isotropic_bandwidth(problem: Problem, options: SearchOptions) -> Isotropic:
 
 def given_metric(problem: Problem, components: np.ndarray, options: SearchOptions) -> LearnedMetric:
     """The metric of a given matrix, with the ridge that suits it."""
-    left_out = _left_out(problem.project(components), options, _evenly(problem, _SEARCH_ROWS))
+    left_out = left_out_of(problem.project(components), *options.errors, _evenly(problem, _SEARCH_ROWS))
     ridges = _RIDGES if _has_lines(problem) else (0.0,)
     return LearnedMetric(components, min(ridges, key=lambda ridge: _error_with_ridge(left_out, ridge)))
 
@@ -229,12 +227,6 @@ def uniform_metric(problem: Problem) -> LearnedMetric:
     """The metric where there is nothing to learn: all features count alike."""
     n_features = problem.rows.keys.shape[1]
     return LearnedMetric(np.eye(n_features) / np.sqrt(n_features), _RIDGES[-1] if _has_lines(problem) else 0.0)
-
-
-def _left_out(problem, options, indices):
-    """Samples of these indices, predicted from all others."""
-    algorithm, fallback, n_jobs = options.errors
-    return leave_one_out(Fit(build(algorithm, problem)), fallback, n_jobs, indices)
 
 
 def _error_with_ridge(left_out, ridge):

@@ -154,9 +154,9 @@ def left_out_errors(fit: Fit, fallback: str, n_jobs: int | None = None) -> np.nd
     return leave_one_out(fit, fallback, n_jobs).errors
 
 
-def left_out_error(problem: Problem, algorithm: str, fallback: str, n_jobs: int | None, indices: np.ndarray) -> float:
-    """The mean squared leave-one-out error of the samples of these indices, by the named algorithm."""
-    return leave_one_out(Fit(build(algorithm, problem)), fallback, n_jobs, indices).mean_square
+def left_out_of(problem: Problem, algorithm: str, fallback: str, n_jobs: int | None, indices: np.ndarray) -> LeftOut:
+    """Leave-one-out predictions of the samples of these indices, by the named algorithm made for them alone."""
+    return leave_one_out(Fit(build(algorithm, problem)), fallback, n_jobs, indices)
 
 
 def left_out_of_path(path: Path, multiples: np.ndarray, fallback: str, n_jobs: int | None = None) -> list[LeftOut]:

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sknw._accuracy import MEAN_SQUARE, TAIL, VARIANCE
+from sknw._accuracy import MEAN_SQUARE, MIN_WEIGHT, TAIL, VARIANCE
 from sknw._problem._conditions import Conditions
 from sknw._problem._local_fit import fits
 from sknw._problem._monomials import monomials
 from sknw._problem._sums import Sums
-
-_TINY = np.finfo(float).tiny
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ class Polynomial:
         variances = np.maximum(products.diagonal(axis1=1, axis2=2) - np.square(means), 0)
         _, weights = self.blocks(sums)
         highest = monomials(sums.expansion_point.shape[1], 2 * self.degree).highest_powers
-        powers = weights[:, highest] / np.maximum(sums.values[:, -1:], _TINY)
+        powers = weights[:, highest] / np.maximum(sums.values[:, -1:], MIN_WEIGHT)
         error = np.maximum(MEAN_SQUARE * powers, np.reshape(errors, (-1, 1)))
         lost = error > tolerance * variances**self.degree
         return (lost & (variances + error ** (1 / self.degree) > conditions.least_known)).any(axis=1)
@@ -95,7 +93,7 @@ class Polynomial:
         """Weighted means of the monomials up to a degree, and of their products: (n_queries, n), (n_queries, n, n)."""
         terms, n_coordinates = monomials(sums.expansion_point.shape[1], degree), sums.expansion_point.shape[1]
         n_products = len(monomials(n_coordinates, 2 * degree))
-        shares = sums.values[:, -n_products:] / np.maximum(sums.values[:, -1:], _TINY)
+        shares = sums.values[:, -n_products:] / np.maximum(sums.values[:, -1:], MIN_WEIGHT)
         products = terms.products[:-1, :-1]
         return shares[:, terms.up_to(degree)], shares[:, products.ravel()].reshape(len(shares), *products.shape)
 

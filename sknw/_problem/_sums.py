@@ -6,9 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sknw._accuracy import TIED
-
-_TINY = np.finfo(float).tiny
+from sknw._accuracy import MIN_WEIGHT, TIED
 
 
 class Sums(NamedTuple):
@@ -57,7 +55,7 @@ class Sums(NamedTuple):
             for each, scale in zip((self, other), log_scales, strict=True)
         ]
         # About the mean of both nothing cancels.
-        share = parts[0].values[:, -1:] / np.maximum(parts[0].values[:, -1:] + parts[1].values[:, -1:], _TINY)
+        share = parts[0].values[:, -1:] / np.maximum(parts[0].values[:, -1:] + parts[1].values[:, -1:], MIN_WEIGHT)
         point = share * basis.centre(parts[0]) + (1 - share) * basis.centre(parts[1])
         return Sums(sum(basis.recentred(part, point).values for part in parts), log_scale, point)
 

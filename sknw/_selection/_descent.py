@@ -7,10 +7,8 @@ from dataclasses import replace
 import numpy as np
 from scipy.optimize import minimize
 
-from sknw._algorithms import build
-from sknw._fit._fit import Fit
 from sknw._fit._gradient import error_gradient
-from sknw._fit._leave_one_out import leave_one_out, left_out_error
+from sknw._fit._leave_one_out import left_out_of
 from sknw._problem._bases import BASES
 from sknw._problem._problem import Problem
 from sknw._selection._criteria import SearchOptions
@@ -111,9 +109,8 @@ class BandwidthDescent:
         targets = (rows.targets - rows.frame.offset) / np.sqrt(np.where(rows.variances > 0, rows.variances, 1))
         products = (targets[:, :, None] * points[:, None]).reshape(len(points), -1)
         columns = np.hstack([targets, points, np.square(points), products])
-        algorithm, fallback, n_jobs, *_ = self._options
         mean = replace(problem.with_targets(columns), basis=BASES[0], ridge=0.0)
-        means = leave_one_out(Fit(build(algorithm, mean)), fallback, n_jobs, self.indices).predictions
+        means = left_out_of(mean, *self._options.errors, self.indices).predictions
         target, point, square, product = np.split(means, np.cumsum([targets.shape[1], *2 * points.shape[1:]]), axis=1)
         covariance = product.reshape(len(means), targets.shape[1], -1) - target[:, :, None] * point[:, None]
         variance = (square - np.square(point))[:, None]
@@ -186,7 +183,7 @@ class BandwidthDescent:
                 gradient = by_metric.diagonal()
                 known = error, gradient if self._ridges is None else np.append(gradient, by_ridge)
             else:
-                known = left_out_error(problem, *self._options.errors, self.indices), np.zeros(len(logs))
+                known = left_out_of(problem, *self._options.errors, self.indices).mean_square, np.zeros(len(logs))
             self._known[key] = known
             self.tried.append((bandwidth, known[0]))
             self._options.step()
