@@ -122,6 +122,11 @@ class Kernel:
         logs = self.log_ratio(np.zeros(3), np.array([1.0, 2.0, 3.0]))
         return bool(abs(logs[0] + logs[1] - logs[2]) < 1e-12 and logs[0] < 0)
 
+    @property
+    def is_flat(self) -> bool:
+        """Whether it is known to be constant where it is not zero."""
+        return self.polynomial is not None and len(self.polynomial) == 1 and self.rate == 0
+
     def log_slope(self, t: np.ndarray) -> np.ndarray:
         """The derivative of log K by t = u * u; zero where K is, and at t = 0, where K may have a kink."""
         if self.is_product:
@@ -183,16 +188,17 @@ def weights_and_log_slopes(kernel: Kernel, t: np.ndarray) -> tuple[np.ndarray, n
         slopes = kernel.log_slope(t)
         return kernel.of_square(t), slopes
     u = np.sqrt(t, out=t)
-    weights = np.exp(np.maximum(-kernel.rate * u, LOWEST_LOG))
-    slopes = np.full_like(u, -kernel.rate)
+    weights = u * -kernel.rate
+    np.exp(np.maximum(weights, LOWEST_LOG, out=weights), out=weights)
+    slope: float | np.ndarray = -kernel.rate
     if len(kernel.polynomial) > 1:
         polynomial = _horner(kernel.polynomial, u)
-        slopes += _horner(polyder(kernel.polynomial), u) / polynomial
+        slope = _horner(polyder(kernel.polynomial), u) / polynomial - kernel.rate
         weights *= polynomial
     origin = np.flatnonzero(u <= 0)
-    u *= 2
     with np.errstate(divide="ignore", invalid="ignore"):
-        slopes /= u
+        slopes = np.divide(slope, u, out=u)
+    slopes /= 2
     slopes.ravel()[origin] = 0
     return weights, slopes
 

@@ -6,19 +6,29 @@ An error says what was wanted and what was got.
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
-from sklearn.utils import check_array, check_X_y
+from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
 from sknw._kernels import KERNELS, Kernel
 from sknw._problem._bases import BASES
 from sknw._problem._distances import DISTANCES, Distance, Scipy
+from sknw._problem._rows import are_counts, counts_of
+from sknw._tables import as_numbers, check_columns, check_gaps
 
 _MAX_FEATURES_OF_PARABOLA = 30
+
+_INVERSE_DISTANCE = (
+    " An inverse distance is infinite at a sample: take KNeighborsRegressor(n_neighbors, weights='distance') of "
+    "scikit-learn, which is exact there, or lambda u: 1 / (1e-6 + u), which is nearly."
+)
+
+# What features are kept in.
+_FLOATS = [np.float64, np.float32]
 
 
 @contextmanager
@@ -44,8 +54,20 @@ def check_training_data(X, y, sample_weight, distance: type[Distance], estimator
 
     The estimator, if there is one, remembers the features.
     """
-    wanted = {"dtype": [np.float64, np.float32], "multi_output": True, "y_numeric": True}
-    X, y = check_X_y(X, y, **wanted) if estimator is None else validate_data(estimator, X, y, **wanted)
+    if getattr(X, "dtype", None) not in _FLOATS:
+        check_columns(X)
+    if getattr(y, "dtype", None) not in _FLOATS:
+        y = as_numbers(y, "y")
+    wanted = {"dtype": _FLOATS}, {"dtype": np.float64, "ensure_2d": False, "ensure_all_finite": False}
+    try:
+        if estimator is None:
+            X, y = check_array(X, input_name="X", **wanted[0]), check_array(y, input_name="y", **wanted[1])
+        else:
+            X, y = validate_data(estimator, X, y, validate_separately=wanted)
+    except ValueError:
+        check_gaps(X)
+        raise
+    check_consistent_length(X, y)
     if distance.pairwise:
         _check_distances(X)
         if X.shape[0] != X.shape[1]:
@@ -53,12 +75,20 @@ def check_training_data(X, y, sample_weight, distance: type[Distance], estimator
                 "metric='precomputed' needs the square matrix of distances between the training rows to fit; "
                 f"got X of shape {X.shape}."
             )
-    return X.copy(), y.astype(np.float64), _check_sample_weight(sample_weight, len(X))
+    sample_weight = _check_sample_weight(sample_weight, len(X))
+    there = sample_weight > 0
+    targets = check_array(y[there], dtype=np.float64, ensure_2d=False, input_name="y")
+    # A row without weight is as good as absent, and so is its target: any number stands in for one that is missing.
+    filled = np.where(np.isfinite(y), y, targets[0])
+    return X.copy(), filled, sample_weight
 
 
 def check_coordinates(distance: Distance | type[Distance], metric, purpose: str) -> None:
     if not distance.has_coordinates:
-        raise ValueError(f"{purpose} needs features with metric='euclidean'; got metric={metric!r}.")
+        raise ValueError(
+            f"{purpose} needs features with metric='euclidean'; got metric={metric!r}. Slopes are along coordinates, "
+            "which the Euclidean metric alone has; a weighted mean, of degree 0, has no need of them."
+        )
 
 
 def check_n_features(n_features: int, degree: int) -> None:
@@ -71,7 +101,13 @@ def check_n_features(n_features: int, degree: int) -> None:
 
 def check_queries(estimator, X, distance: Distance | type[Distance]):
     """X with the features that `fit` saw, by number and name."""
-    X = validate_data(estimator, X, dtype=[np.float64, np.float32], reset=False)
+    if getattr(X, "dtype", None) not in _FLOATS:
+        check_columns(X)
+    try:
+        X = validate_data(estimator, X, dtype=_FLOATS, reset=False)
+    except ValueError:
+        check_gaps(X)
+        raise
     if distance.pairwise:
         _check_distances(X)
     return X
@@ -87,6 +123,8 @@ def _check_distances(X):
 def _check_sample_weight(sample_weight, n_samples: int) -> np.ndarray:
     if sample_weight is None or isinstance(sample_weight, numbers.Real):
         sample_weight = np.full(n_samples, 1.0 if sample_weight is None else float(sample_weight))
+    if getattr(sample_weight, "dtype", None) not in _FLOATS:
+        sample_weight = as_numbers(sample_weight, "sample_weight")
     weight = check_array(sample_weight, dtype=np.float64, ensure_2d=False, copy=True, input_name="sample_weight")
     if weight.ndim != 1:
         raise ValueError(f"sample_weight must be 1D array or scalar, got {weight.ndim}D array.")
@@ -99,16 +137,34 @@ def _check_sample_weight(sample_weight, n_samples: int) -> np.ndarray:
     return weight
 
 
-def check_name(value, known: Collection[str], parameter: str) -> str:
+def check_counts(sample_weight: np.ndarray, sample_weight_type) -> np.ndarray:
+    """How many samples each row stands for."""
+    check_name(sample_weight_type, ("auto", "frequency", "importance"), "sample_weight_type")
+    if sample_weight_type == "frequency" and not are_counts(sample_weight):
+        wrong = sample_weight[sample_weight != np.round(sample_weight)][0]
+        raise ValueError(
+            "sample_weight_type='frequency' needs integers in sample_weight: how many samples each row stands for; got "
+            f"{wrong}. Weights that tell how important rows are need 'importance'."
+        )
+    return counts_of(sample_weight, sample_weight_type)
+
+
+def check_name(value, known: Collection[str], parameter: str, hint: str = "") -> str:
     if not isinstance(value, str) or value not in known:
-        raise ValueError(f"{parameter} must be one of {', '.join(map(repr, sorted(known)))}; got {value!r}.")
+        raise ValueError(f"{parameter} must be one of {', '.join(map(repr, sorted(known)))}; got {value!r}.{hint}")
     return value
 
 
 def check_metric(metric, metric_params) -> tuple[type[Distance], str | Callable, dict]:
     """The distance that serves a metric, the metric and its parameters."""
     if not callable(metric):
-        check_name(metric, DISTANCES, "metric")
+        check_name(
+            metric,
+            DISTANCES,
+            "metric",
+            " A function of two rows serves too; with 'precomputed', X holds distances of any kind. Places on a circle "
+            "or a sphere need no metric of their own: give their coordinates as features.",
+        )
     if metric_params is not None and not isinstance(metric_params, dict):
         raise TypeError(f"metric_params must be a dict or None, got {metric_params!r}.")
     params, distance = dict(metric_params or {}), Scipy if callable(metric) else DISTANCES[metric]
@@ -124,9 +180,9 @@ def check_metric(metric, metric_params) -> tuple[type[Distance], str | Callable,
 
 
 def check_bandwidth(
-    bandwidth, distance: type[Distance], metric, n_features: int, rules: Mapping
+    bandwidth, distance: type[Distance], metric, features: Sequence, rules: Mapping
 ) -> str | float | np.ndarray:
-    """The name of one of the rules, a float, or an array of one bandwidth a feature."""
+    """The name of one of the rules, a float, or an array of one bandwidth a feature; messages name the features."""
     if isinstance(bandwidth, str):
         check_name(bandwidth, rules, "bandwidth, where it names a rule,")
         if rules[bandwidth].by_feature and not distance.has_coordinates:
@@ -142,19 +198,21 @@ def check_bandwidth(
             f"got {bandwidth!r}."
         )
     if not (values > 0).all():
-        raise ValueError(f"bandwidth must be positive, got {bandwidth!r}.")
+        named = zip(features, values, strict=True) if values.shape == (len(features),) else ()
+        bad = ", ".join(repr(name) for name, value in named if not value > 0)
+        raise ValueError(f"bandwidth must be positive, got {bandwidth!r}{bad and f', for feature {bad}'}.")
     if values.ndim == 0:
         return float(values)
     if not distance.has_coordinates:
         raise ValueError(f"One bandwidth a feature needs metric='euclidean'; got metric={metric!r}.")
-    if values.shape != (n_features,):
+    if values.shape != (len(features),):
         raise ValueError(
-            f"bandwidth must have one value or one per feature ({n_features}); got an array of shape {values.shape}."
+            f"bandwidth must have one value or one per feature ({len(features)}); got an array of shape {values.shape}."
         )
     return values.astype(np.float64)
 
 
-def check_bandwidths(bandwidths, distance: type[Distance], metric, n_features: int) -> np.ndarray:
+def check_bandwidths(bandwidths, distance: type[Distance], metric, features: Sequence) -> np.ndarray:
     """Numbers, or rows of one bandwidth a feature."""
     values = np.asarray(bandwidths)
     if values.ndim not in (1, 2) or len(values) == 0 or values.dtype.kind not in "iuf":
@@ -162,7 +220,7 @@ def check_bandwidths(bandwidths, distance: type[Distance], metric, n_features: i
             "bandwidths must be numbers, at least one, of shape (n_bandwidths,) or (n_bandwidths, n_features); got "
             f"{bandwidths!r}."
         )
-    return np.array([check_bandwidth(bandwidth, distance, metric, n_features, {}) for bandwidth in values.tolist()])
+    return np.array([check_bandwidth(bandwidth, distance, metric, features, {}) for bandwidth in values.tolist()])
 
 
 def check_degree(degree, allowed: Collection[int] = BASES) -> int:
@@ -180,6 +238,20 @@ def check_ridge(ridge, degree) -> float | str:
     if float(ridge) > 0 and degree != 1:
         raise ValueError(f"ridge={ridge!r} needs degree=1, whose slopes it shrinks; got degree={degree!r}.")
     return float(ridge)
+
+
+def check_limit(limit) -> float:
+    """The limit of absolute weights, inf for none, as for "auto" before a rule has found a bandwidth."""
+    if limit is None or (isinstance(limit, str) and limit == "auto"):
+        return np.inf
+    if isinstance(limit, bool) or not isinstance(limit, numbers.Real) or not float(limit) >= 1:
+        raise ValueError(f"limit must be a number, at least 1, or None or 'auto'; got {limit!r}.")
+    return float(limit)
+
+
+def check_clip(clip, distance: type[Distance]) -> None:
+    if clip and distance.pairwise:
+        raise ValueError("clip=True needs features, and metric='precomputed' has none.")
 
 
 def check_count(count, name: str) -> int:
@@ -233,15 +305,7 @@ def check_slopes(metric, n_varying: int, most: int) -> None:
         )
 
 
-def check_coverage(coverage) -> float:
-    return _check_share(coverage, "coverage")
-
-
-def check_share(share) -> float:
-    return _check_share(share, "share")
-
-
-def _check_share(value, name):
+def check_share(value, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < float(value) < 1:
         raise ValueError(f"{name} must be a number between 0 and 1, without these; got {value!r}.")
     return float(value)
@@ -303,7 +367,8 @@ class _CheckedProfile:
     function: Callable
 
     def __call__(self, u):
-        answer = np.asarray(self.function(u))
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # what comes of it is checked
+            answer = np.asarray(self.function(u))
         if answer.shape != u.shape:
             raise ValueError(
                 f"kernel {self.name!r} must return an array of the shape that it gets; got {answer.shape} "
@@ -315,5 +380,6 @@ class _CheckedProfile:
         lowest, highest = answer.min(initial=0.0), answer.max(initial=0.0)
         if not (lowest >= 0 and highest < np.inf):
             worst = lowest if not lowest >= 0 else highest
-            raise ValueError(f"kernel {self.name!r} must return finite, non-negative numbers; got {worst}.")
+            hint = _INVERSE_DISTANCE if worst == np.inf else ""
+            raise ValueError(f"kernel {self.name!r} must return finite, non-negative numbers; got {worst}.{hint}")
         return answer

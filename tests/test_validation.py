@@ -2,11 +2,14 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from scipy.sparse import csr_array
 from sklearn.exceptions import NotFittedError
+from sklearn.metrics import pairwise_distances
+from sklearn.neighbors import KNeighborsRegressor
 
-from sknw import KERNELS, Kernel, NadarayaWatsonRegressor
+from sknw import KERNELS, Kernel, LocalPolynomialRegressor, NadarayaWatsonRegressor, bandwidth_path
 
 # Of so few rows on a line, each is best predicted from its nearest.
 pytestmark = pytest.mark.filterwarnings("ignore:.*ended at its bound:UserWarning")
@@ -86,7 +89,7 @@ def test_bad_sample_weight(weight, message):
         (0, ValueError, "bandwidth must be positive, got 0"),
         (-1.5, ValueError, "bandwidth must be positive, got -1.5"),
         (np.nan, ValueError, "bandwidth must be positive, got nan"),
-        ([1, 0], ValueError, r"bandwidth must be positive, got \[1, 0\]"),
+        ([1, 0], ValueError, r"bandwidth must be positive, got \[1, 0\], for feature 1."),
         ([1, 2, 3], ValueError, r"one value or one per feature \(2\); got an array of shape \(3,\)"),
         ([[1, 2]], ValueError, r"one value or one per feature \(2\); got an array of shape \(1, 2\)"),
         ([], ValueError, r"one value or one per feature \(2\); got an array of shape \(0,\)"),
@@ -116,6 +119,8 @@ def test_bad_bandwidths(bandwidth, error, message):
         ),
         ({"fallback": 0}, ValueError, "fallback must be one of 'mean', 'nan', 'nearest', 'raise'; got 0"),
         ({"metric": "manhattan"}, ValueError, "metric must be one of 'braycurtis', .*'yule'; got 'manhattan'"),
+        ({"metric": "haversin"}, ValueError, "A function of two rows .* 'precomputed'.* coordinates as features"),
+        ({"metric": 3}, ValueError, "A function of two rows serves too"),
         ({"metric": "mahalanobis"}, ValueError, "needs metric_params={'VI': ...}"),
         ({"metric": "seuclidean"}, ValueError, "needs metric_params={'V': ...}"),
         ({"metric_params": {"w": [1, 1]}}, ValueError, "metric='euclidean' takes no metric_params; got"),
@@ -186,6 +191,48 @@ def test_a_kernel_that_misstates_a_fact_is_named(fact):
         ValueError, match=f"The {next(iter(fact))} that kernel 'cone' states is not that of its profile"
     ):
         NadarayaWatsonRegressor(Kernel("cone", lambda u: np.maximum(1 - u, 0), **fact)).fit(X, Y)
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_an_inverse_distance_is_told_what_serves(power):
+    def inverse(u):
+        return 1 / u**power
+
+    for kernel in (inverse, Kernel("inverse", inverse), Kernel("inverse", inverse, squared=True)):
+        with pytest.raises(ValueError, match=r"got inf. .* KNeighborsRegressor\(.*'distance'\).* lambda u: 1 / \(1e-6"):
+            NadarayaWatsonRegressor(kernel).fit(X, Y)
+    nearly = NadarayaWatsonRegressor(lambda u: 1 / (1e-6 + u), bandwidth=1.0).fit(X, Y)
+    exact = KNeighborsRegressor(6, weights="distance").fit(X, Y)
+    np.testing.assert_allclose(nearly.predict(X), exact.predict(X), atol=1e-4)
+    np.testing.assert_allclose(nearly.predict(X + 0.3), exact.predict(X + 0.3), atol=1e-4)
+
+
+@pytest.mark.parametrize("metric", ["cityblock", "precomputed", lambda a, b: abs(a - b).sum()])
+def test_lines_are_told_why_they_need_coordinates(metric):
+    D = pairwise_distances(X)
+    for degree in (1, 2):
+        with pytest.raises(
+            ValueError, match=f"degree={degree} needs features with metric='euclidean'.*Slopes are along"
+        ):
+            LocalPolynomialRegressor(degree=degree, metric=metric).fit(D, Y)
+        with pytest.raises(
+            ValueError, match=f"degree={degree} needs features with metric='euclidean'.*Slopes are along"
+        ):
+            bandwidth_path(D, Y, [1.0], degree=degree, metric=metric)
+    model = NadarayaWatsonRegressor(bandwidth=1.0, metric=metric).fit(D, Y)
+    with pytest.raises(ValueError, match="gradient needs features with metric='euclidean'.*Slopes are along"):
+        model.gradient(D)
+    same = LocalPolynomialRegressor(degree=0, bandwidth=1.0, metric=metric).fit(D, Y)
+    np.testing.assert_array_equal(same.predict(D), model.predict(D))
+
+
+def test_bandwidths_are_told_by_the_names_of_their_features():
+    table = pd.DataFrame(X, columns=["age", "size"])
+    for frame in (table, pl.from_pandas(table)):
+        with pytest.raises(ValueError, match=r"bandwidth must be positive, got \[1, -2\], for feature 'size'."):
+            LocalPolynomialRegressor(bandwidth=[1, -2]).fit(frame, Y)
+        with pytest.raises(ValueError, match=r"bandwidth must be positive, got \[1, -2\], for feature 'size'."):
+            bandwidth_path(frame, Y, [[1, 1], [1, -2]])
 
 
 def test_a_kernel_with_another_support():
