@@ -40,7 +40,7 @@ print("the prediction is still the product:", np.allclose(weights @ y_many, mode
 # %%
 # The price: a query may have no sample in reach at all. What it gets then is yours to say, with ``fallback``.
 # "nearest", the default, continues what a narrow kernel does; "mean" is the mean of all targets (the labels); "nan" and
-# "raise" refuse. A warning tells how many queries were concerned.
+# "raise" refuse. A warning tells of it.
 import warnings
 
 warnings.filterwarnings("ignore", message=".*no training row in reach")

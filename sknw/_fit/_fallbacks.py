@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sknw._problem._definition import nearest_rows
+from sknw._problem._rows import Rows
 
 
 class Fallback(NamedTuple):
@@ -87,12 +88,23 @@ def numeric_fallback(name: str) -> str:
     return name if FALLBACKS[name].is_number else "mean"
 
 
-def warn_unreached(n_unreached: int, n_queries: int, kernel: str, fallback: str) -> None:
-    """Tell the caller of a public method how many queries the fallback answered."""
-    if n_unreached:
+def warn_few(rows: Rows, needed: int, what: str, instead: str) -> None:
+    """Tell the caller of a public method that there are too few samples.
+
+    The words do not change with their number, so that a loop over groups can be told once.
+    """
+    if rows.n_samples < needed:
         warnings.warn(
-            f"{n_unreached} of {n_queries} queries have no training row in reach of the kernel {kernel!r}: "
-            f"{FALLBACKS[fallback].phrase} (fallback={fallback!r}). Widen the bandwidth, or choose another fallback.",
-            UserWarning,
-            stacklevel=3,
+            f"{what} need at least {needed} samples with positive sample_weight: {instead}.", UserWarning, stacklevel=3
         )
+
+
+def warn_unreached(kernel: str, fallback: str) -> None:
+    """Tell the caller of a public method that the fallback answered queries, in one text for all calls of a search."""
+    warnings.warn(
+        f"Some queries have no training row in reach of the kernel {kernel!r}: {FALLBACKS[fallback].phrase} "
+        f"(fallback={fallback!r}). Widen the bandwidth, or choose another fallback. effective_sample_size(X) is 0 for "
+        "these queries.",
+        UserWarning,
+        stacklevel=3,
+    )

@@ -21,7 +21,10 @@ def nearest_distances(fit: Fit, queries: np.ndarray) -> np.ndarray:
 
 
 def distance_beyond(fit: Fit, share: float) -> float:
-    """The least distance that at most this share of samples are further than from their nearest other sample."""
+    """The least distance that at most this share of samples are further than from their nearest other sample.
+
+    Zero if there is no other sample.
+    """
     counts, gaps = fit.problem.rows.with_weight(fit.problem.rows.counts), fit.once(_gaps)
     order = gaps.argsort()
     beyond = counts.sum() - counts[order].cumsum()
@@ -40,7 +43,7 @@ def _gaps(fit, n_jobs=None):
     """Distances from rows that have a weight to the nearest other sample: zero for one that counts several times."""
     rows, distance = fit.problem.rows, fit.problem.distance
     if rows.n_samples < 2:
-        raise ValueError("Distances between training rows need at least two with positive sample_weight, got one.")
+        return np.zeros(1)
     queries, tree = rows.with_weight(distance.keys), fit.once(_search_tree)
     if tree is not None:
         gaps = tree.query(distance.centred(queries), k=2)[0][:, 1]
