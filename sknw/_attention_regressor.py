@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.metrics import r2_score
@@ -15,17 +17,20 @@ from sknw._attention._learned_metrics import LEARNED_METRICS, MAX_FEATURES_OF_LI
 from sknw._base import KernelEstimator
 from sknw._features import Standardizer
 from sknw._fit._attention_matrix import AttentionMatrix
-from sknw._fit._leave_one_out import leave_one_out
+from sknw._fit._fallbacks import warn_few
+from sknw._fit._leave_one_out import predict_left_out
 from sknw._fit._support import distance_beyond, nearest_distances
 from sknw._problem._bases import BASES
 from sknw._problem._distances import Euclidean
 from sknw._problem._rows import Rows
 from sknw._progress import progress, with_callbacks
 from sknw._selection._criteria import SearchOptions
+from sknw._selection._outcomes import decided_by_copies
 from sknw._tiles import batches, row_batch
 from sknw._validation import (
     all_or_nothing,
     check_count,
+    check_counts,
     check_degree,
     check_metric_to_learn,
     check_n_rounds,
@@ -44,8 +49,8 @@ _EXAMPLES = 200
 class AttentionRegressor(MultiOutputMixin, RegressorMixin, KernelEstimator):
     r"""Attention pooling with a learned metric: which samples a query looks at is learned from the targets.
 
-    Each head h has a distance of its own, learned for the lowest leave-one-out error, and smooths the targets with it;
-    the prediction is the mean of the heads:
+    Each head h has a distance of its own, learned for a low leave-one-out error and simplicity, and smooths the targets
+    with it; the prediction is the mean of the heads:
 
     .. math::
 
@@ -90,6 +95,10 @@ class AttentionRegressor(MultiOutputMixin, RegressorMixin, KernelEstimator):
 
     clip : bool, default=True
         Whether features of queries beyond the range of the samples count as its end: a line does not go on there.
+
+    sample_weight_type : {"auto", "frequency", "importance"}, default="auto"
+        What `sample_weight` means, as in :class:`NadarayaWatsonRegressor`: how many equal samples a row stands for, or
+        how much it counts. By "auto", integers are taken for the former.
 
     algorithm : {"auto", "brute", "cells", "tree"}, default="auto"
         How sums are computed, as in :class:`NadarayaWatsonRegressor`. It has no influence on the result. Where the
@@ -154,7 +163,8 @@ class AttentionRegressor(MultiOutputMixin, RegressorMixin, KernelEstimator):
     than four times that. Of the two and of equal scales, all heads take the one by which the folds are predicted best:
     with few samples and many features, to learn more is to learn noise. Beyond 1000 samples a head learns from 1000 of
     them, and is tuned to all by the errors of 500 others. What is learned is the same for samples in any order, and for
-    a row of the integer weight k as for k rows.
+    a row of the integer weight k as for k rows, unless `sample_weight_type` is
+    "importance".
 
     Steps and categories with many values suit trees better, and very smooth functions with few samples Gaussian
     processes.
@@ -194,6 +204,7 @@ class AttentionRegressor(MultiOutputMixin, RegressorMixin, KernelEstimator):
         metric="ard",
         n_rounds=1,
         clip=True,
+        sample_weight_type="auto",
         algorithm="auto",
         random_state=None,
         n_jobs=None,
@@ -204,6 +215,7 @@ class AttentionRegressor(MultiOutputMixin, RegressorMixin, KernelEstimator):
         self.metric = metric
         self.n_rounds = n_rounds
         self.clip = clip
+        self.sample_weight_type = sample_weight_type
         self.algorithm = algorithm
         self.random_state = random_state
         self.n_jobs = n_jobs
@@ -223,17 +235,24 @@ class AttentionRegressor(MultiOutputMixin, RegressorMixin, KernelEstimator):
             Their targets. Several outputs share their metrics.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            How much each row counts; not negative, and not all zero.
+            How much each row counts; not negative, and not all zero. The targets of a row without weight may be
+            missing.
 
         Returns
         -------
         self : object
             Fitted.
 
+        Warns
+        -----
+        UserWarning
+            If integer weights were taken for counts, and copies of rows decided what was learned.
+
         Raises
         ------
         ValueError, TypeError
-            If the data or a parameter cannot be used, with what was wanted and what was got.
+            If the data or a parameter cannot be used, with what was wanted and what was got: dates too, which have no
+            unit of their own.
         """
         with progress(self, X, y) as step, all_or_nothing(self):
             kernel, degree = check_smooth_kernel(self.kernel), check_degree(self.degree, (0, 1))
@@ -241,8 +260,9 @@ class AttentionRegressor(MultiOutputMixin, RegressorMixin, KernelEstimator):
             n_heads = check_count(self.n_heads, "n_heads")
             options = SearchOptions(check_name(self.algorithm, ("auto", *ALGORITHMS), "algorithm"), "nearest")
             X, y, sample_weight = check_training_data(X, y, sample_weight, Euclidean, self)
+            counts = check_counts(sample_weight, self.sample_weight_type)
             metric = check_metric_to_learn(self.metric, X.shape[1], LEARNED_METRICS)
-            unique = UniqueRows.of(X.astype(np.float64), y.reshape(len(y), -1), sample_weight)
+            unique = UniqueRows.of(X.astype(np.float64), y.reshape(len(y), -1), sample_weight, counts)
             self._standardizer = Standardizer.of(unique.rows)
             self._output_shape, self._dtype = y.shape[1:], X.dtype.name
             n_varying = self._standardizer.varies.sum()
@@ -254,10 +274,12 @@ class AttentionRegressor(MultiOutputMixin, RegressorMixin, KernelEstimator):
             random = check_random_state(self.random_state)
             folds, rows = unique.folds(n_heads, random), unique.rows.with_keys(self._standardizer(unique.rows.keys))
             metrics, oof = learn_metrics(learner, rows, folds, random, self.clip, step, self.n_jobs)
-            rows = Rows(self._standardizer(X.astype(np.float64)), y.reshape(len(y), -1), sample_weight)
+            rows = Rows(self._standardizer(X.astype(np.float64)), y.reshape(len(y), -1), sample_weight, counts)
             self.heads_ = [learner.head(each, rows, self.n_jobs) for each in metrics]
             self._examples = unique.rows.keys[:: -(-len(unique.rows) // _EXAMPLES)]
             self.kernel_, self.degree_ = kernel, degree
+            if self.sample_weight_type == "auto" and counts.max() > 1 and isinstance(metric, str):
+                _warn_of_copies(self.heads_, options)
             if oof is not None:
                 oof = oof[unique.which]
                 if (unique.which < 0).any():  # samples without weight are in no fold
@@ -281,11 +303,15 @@ class AttentionRegressor(MultiOutputMixin, RegressorMixin, KernelEstimator):
         y : ndarray of shape (n_queries,) or (n_queries, n_outputs)
             In the dtype of the samples.
 
+        Warns
+        -----
+        UserWarning
+            For X=None, if there is only one sample, of which the prediction is NaN then.
+
         Raises
         ------
         ValueError
-            If X has other features than the samples. For X=None, if there is only one sample, or
-            boosting.
+            If X has other features than the samples. For X=None with boosting.
         """
         check_is_fitted(self)
         if X is None:
@@ -294,8 +320,9 @@ class AttentionRegressor(MultiOutputMixin, RegressorMixin, KernelEstimator):
                     "predict(None) needs n_rounds=1: boosted, the labels of others contain that of a row. Predictions "
                     "of the training rows by others are in oof_prediction_."
                 )
-            left_out = [leave_one_out(head.fit, "nearest", self.n_jobs) for head in self.heads_]
-            return self._shaped(np.mean([each.predictions for each in left_out], axis=0))
+            warn_few(self.heads_[0].fit.problem.rows, 2, "Leave-one-out predictions", "they are NaN")
+            left_out = [predict_left_out(head.fit, "nearest", self.n_jobs)[0] for head in self.heads_]
+            return self._shaped(np.mean(left_out, axis=0))
         return self._shaped(mean_of_heads(self.heads_, Head.predict, self._queries(X), self.n_jobs))
 
     def gradient(self, X):
@@ -407,9 +434,17 @@ class AttentionRegressor(MultiOutputMixin, RegressorMixin, KernelEstimator):
         Returns
         -------
         extrapolates : ndarray of bool of shape (n_queries,)
+
+        Warns
+        -----
+        UserWarning
+            If there is only one sample: all queries elsewhere are far then.
         """
         check_is_fitted(self)
-        X, share = check_queries(self, X, Euclidean).astype(np.float64), check_share(share)
+        X, share = check_queries(self, X, Euclidean).astype(np.float64), check_share(share, "share")
+        warn_few(
+            self.heads_[0].fit.problem.rows, 2, "Distances between samples", "all queries elsewhere count as further"
+        )
         Z = self._standardizer(X)
         far = [nearest_distances(head.fit, head.project(Z)) > distance_beyond(head.fit, share) for head in self.heads_]
         return self._standardizer.beyond(X).any(axis=1) | (np.mean(far, axis=0) > 0.5)
@@ -458,3 +493,11 @@ class AttentionRegressor(MultiOutputMixin, RegressorMixin, KernelEstimator):
     def _queries(self, X):
         """Queries, checked, in standard deviations of the features."""
         return self._standardizer(check_queries(self, X, Euclidean).astype(np.float64), self.clip)
+
+
+def _warn_of_copies(heads, options):
+    """Warn if repetitions of rows, which may be none, decided upon a metric."""
+    copies = (decided_by_copies(head.fit.problem, options, at_smallest=False) for head in heads)
+    message = next(filter(None, copies), None)
+    if message is not None:
+        warnings.warn(message, UserWarning, stacklevel=4)

@@ -173,7 +173,12 @@ over_metrics = pytest.mark.parametrize(
 
 @over_metrics
 def test_a_single_row_is_the_answer(model):
-    assert clone(model).fit([[1.0, 2.0]], [5.0]).predict([[3.0, 2.0]]) == 5
+    model = clone(model).fit([[1.0, 2.0]], [5.0])
+    assert model.predict([[3.0, 2.0]]) == 5
+    with pytest.warns(UserWarning, match="need at least 2 samples .* they are NaN"):
+        np.testing.assert_array_equal(model.predict(None), [np.nan])
+    with pytest.warns(UserWarning, match="need at least 2 samples"):
+        np.testing.assert_array_equal(model.extrapolates([[1.0, 2.0], [3.0, 2.0]]), [False, True])
 
 
 @over_metrics

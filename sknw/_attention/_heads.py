@@ -18,16 +18,16 @@ from sknw._attention._learned_metrics import (
 )
 from sknw._fit._attention_matrix import AttentionMatrix
 from sknw._fit._fit import Fit
-from sknw._fit._gradient import query_gradient
 from sknw._fit._leave_one_out import left_out_of
 from sknw._fit._predictions import predict
+from sknw._fit._query_gradient import query_gradient
 from sknw._fit._rounds import fit_rounds, weights_of_rounds
 from sknw._fit._weights import attention_shares, attention_weights
 from sknw._kernels import Kernel
 from sknw._problem._bases import Polynomial
 from sknw._problem._distances import Euclidean
 from sknw._problem._problem import Problem
-from sknw._problem._rows import Rows, are_counts
+from sknw._problem._rows import Rows
 from sknw._selection._criteria import SearchOptions
 
 # A head learns from so many samples, and where there are more, it is tuned to all of them by the errors of so many
@@ -57,21 +57,21 @@ class UniqueRows(NamedTuple):
     which: np.ndarray
 
     @classmethod
-    def of(cls, X: np.ndarray, y: np.ndarray, sample_weight: np.ndarray) -> UniqueRows:
-        """The unique rows of samples."""
+    def of(cls, X: np.ndarray, y: np.ndarray, sample_weight: np.ndarray, counts: np.ndarray) -> UniqueRows:
+        """The unique rows of samples, each of which counts as in `Rows`."""
         with_weight = np.flatnonzero(sample_weight > 0)
-        table, weight = np.column_stack([X, y])[with_weight], sample_weight[with_weight]
+        table, weight, counts = np.column_stack([X, y])[with_weight], sample_weight[with_weight], counts[with_weight]
         order = np.lexsort(np.column_stack([table, weight]).T[::-1])
         first = np.ones(len(order), dtype=bool)
         # Only of counts is the sum that of the repetitions.
-        if are_counts(weight):
+        if (weight == counts).all():
             first[1:] = (table[order][1:] != table[order][:-1]).any(axis=1)
         number = np.cumsum(first) - 1
         which = np.full(len(X), -1)
         which[with_weight[order]] = number
         table = table[order[first]]
-        n_features = X.shape[1]
-        return cls(Rows(table[:, :n_features], table[:, n_features:], np.bincount(number, weight[order])), which)
+        weight, counts = np.bincount(number, weight[order]), np.bincount(number, counts[order])
+        return cls(Rows(table[:, : X.shape[1]], table[:, X.shape[1] :], weight, counts), which)
 
     def folds(self, n_folds: int, random: np.random.RandomState) -> np.ndarray:
         """A number below `n_folds` for each row, alike for rows with the same features; 0 for all of one or two."""

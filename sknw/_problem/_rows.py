@@ -45,8 +45,7 @@ class Rows:
     targets : ndarray of shape (n_keys, n_outputs)
     sample_weight : ndarray of shape (n_keys,)
     counts : ndarray of shape (n_keys,), default=None
-        How many samples each row stands for. None takes the weights, if all are integers; else each row is one sample,
-        or none if it has no weight.
+        How many samples each row stands for. None takes `counts_of` the weights.
     frame : Frame, default=None
         None derives it from these rows.
 
@@ -73,7 +72,7 @@ class Rows:
         self.keys, self.targets, self.sample_weight = keys, targets, sample_weight
         self.zero_weight = sample_weight == 0
         if counts is None:
-            counts = sample_weight if are_counts(sample_weight) else (~self.zero_weight).astype(float)
+            counts = counts_of(sample_weight)
         self.counts = counts
         self._any_zero_weight = bool(self.zero_weight.any())
         self.is_block = frame is not None
@@ -128,6 +127,10 @@ class Rows:
         """Rows with the same keys and weights, and other targets, in a frame of their own."""
         return Rows(self.keys, targets, self.sample_weight, self.counts)
 
+    def with_counts(self, counts: np.ndarray) -> Rows:
+        """The same rows that count otherwise, in a frame of their own."""
+        return Rows(self.keys, self.targets, self.sample_weight, counts)
+
     @property
     def n_samples(self) -> float:
         """How many samples there are: the sum of the counts."""
@@ -154,3 +157,14 @@ class Rows:
 def are_counts(sample_weight: np.ndarray) -> bool:
     """Whether weights count how often each row is there: if all are integers."""
     return bool((sample_weight == np.round(sample_weight)).all())
+
+
+def counts_of(sample_weight: np.ndarray, sample_weight_type: str = "auto") -> np.ndarray:
+    """How many samples each row stands for: its weight, if weights are counts; else one, or none if it has no weight.
+
+    sample_weight_type : {"auto", "frequency", "importance"}
+        By "auto", weights are counts if all are integers.
+    """
+    if sample_weight_type == "frequency" or (sample_weight_type == "auto" and are_counts(sample_weight)):
+        return sample_weight
+    return (sample_weight != 0).astype(float)
