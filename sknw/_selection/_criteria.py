@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +14,9 @@ _MIN_SHARE = 1e-30
 
 # Of targets without variance, it is taken to be this.
 _MIN_ERROR = 1e-300
+
+# Errors that differ by this share of the variance of the targets are equal: the difference is rounding.
+_EQUAL = 1e-12
 
 
 class SearchOptions(NamedTuple):
@@ -29,6 +32,10 @@ class SearchOptions(NamedTuple):
         Draws samples.
     step : callable
         Called after each bandwidth that was tried.
+    feature_names : array-like of shape (n_features,) or None
+        What messages call features, where they have names.
+    doubt_counts : bool
+        Whether rows count several times only because their weights are integers.
     """
 
     algorithm: str
@@ -36,6 +43,8 @@ class SearchOptions(NamedTuple):
     n_jobs: int | None = None
     random_state: int | np.random.RandomState | None = None
     step: Callable[[], None] = lambda: None
+    feature_names: Sequence[str] | None = None
+    doubt_counts: bool = False
 
     @property
     def errors(self) -> tuple[str, str, int | None]:
@@ -77,3 +86,23 @@ def _aicc(rows, left_out):
 #: df is the trace of the smoother's matrix. "gcv" is infinite for df > n - 1, as "aicc" is for df >= n - 2: of so few
 #: residuals, chance makes the quotient.
 CRITERIA: dict[str, Callable[[Rows, Any], float]] = {"loo": _loo, "gcv": _gcv, "aicc": _aicc}
+
+# Those that are logarithms of an error, plus one.
+_LOGARITHMS = ("aicc",)
+
+
+def as_errors(scores: np.ndarray, criterion: str) -> np.ndarray:
+    """Scores in squared units of the targets; over several outputs, in variances."""
+    with np.errstate(over="ignore"):
+        return np.exp(scores - 1) if criterion in _LOGARITHMS else scores
+
+
+def equal_within(rows: Rows) -> float:
+    """Up to which difference errors are equal."""
+    return float(_EQUAL * rows.variances @ rows.output_scale)
+
+
+def are_lowest(scores: np.ndarray, criterion: str, rows: Rows) -> np.ndarray:
+    """Which scores are the lowest, but for rounding; all, if none is finite: (n_scores,) of bool."""
+    errors = as_errors(scores, criterion)
+    return errors <= np.min(errors, initial=np.inf, where=np.isfinite(errors)) + equal_within(rows)
