@@ -47,6 +47,7 @@ bench: .venv/bench  ## Compare speed and memory with other ways to compute the s
 
 coverage: .venv/demo  ## Simulate how often intervals and bands cover what they should
 	$(BIN)/python benchmarks/coverage.py
+	$(BIN)/python benchmarks/coverage_by_place.py
 
 clean:  ## Remove everything that these commands made
 	rm -rf .venv .venv-oldest build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

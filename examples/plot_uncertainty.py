@@ -59,9 +59,8 @@ for scaled in (False, True):
     print(("scaled  " if scaled else "even    "), "  ".join(f"{share:8.1%}" for share in shares))
 
 # %%
-# ``predict_quantiles`` asks the samples that a prediction rests on: the share of attention on targets up to the
-# quantile. No curve can cross another. ``effective_sample_size`` is the number of equally weighted samples that would
-# tell as much.
+# ``predict_quantiles`` adds to the fit the quantiles of the leave-one-out errors nearby. No curve can cross another.
+# ``effective_sample_size`` is the number of equally weighted samples that would tell as much.
 
 # sphinx_gallery_alt = "Left: five quantiles of the targets, which never cross. Right: the effective sample size."
 fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4), sharex=True, layout="constrained")

@@ -2,11 +2,13 @@
 
 import copy
 import pickle
+import warnings
 
 import numpy as np
 import pytest
 from kernels import Decay
 from problems import make_problem, names_of_serving
+from scipy.stats import gamma, norm
 from sklearn.base import clone
 
 from sknw import LocalPolynomialRegressor, NadarayaWatsonRegressor
@@ -49,6 +51,17 @@ def without(weight, row):
     left = weight.copy()
     left[row] -= 1 if (weight == weight.round()).all() else weight[row]
     return left
+
+
+def noise_bandwidth(model, output):
+    return model._noises()[output].squares.problem.distance.bandwidth
+
+
+def at_least_the_band(low, high, model, queries, coverage):
+    """Intervals that are no narrower than a band of standard errors."""
+    fit, std = model.predict(queries, return_std=True)
+    band = norm.ppf((1 + coverage) / 2) * std
+    return np.stack([np.minimum(low, fit - band), np.maximum(high, fit + band)], axis=-1)
 
 
 # ---- standard errors
@@ -108,7 +121,7 @@ def test_far_queries_have_the_error_of_the_nearest_row():
 def test_nothing_is_known_where_nothing_is_in_reach():
     for fallback in ("nearest", "mean", "nan"):
         model = NadarayaWatsonRegressor("boxcar", 2.0, fallback=fallback).fit(X, Y[:, 0])
-        with pytest.warns(UserWarning, match="1 of 2 queries have no training row in reach"):
+        with pytest.warns(UserWarning, match="Some queries have no training row in reach"):
             _, std = model.predict([[0, 0], [50, 50]], return_std=True)
         np.testing.assert_array_equal(np.isnan(std), [False, True])
         np.testing.assert_array_equal(model.predict_interval([[50, 50]]), [[-np.inf, np.inf]])
@@ -134,13 +147,51 @@ def test_labels_without_noise_have_no_error():
 
 @over_weights
 def test_residual_variance_is_the_mean_of_squared_errors(weight):
-    mean, line = fitted(MODELS["mean"], weight), fitted(MODELS["line"], weight)
-    for model in (mean, line):
-        squares = (Y - model.predict(None)) ** 2
-        np.testing.assert_allclose(model.residual_variance(QUERIES), mean.attention_weights(QUERIES) @ squares)
-    np.testing.assert_allclose(
-        fitted(line, weight, y=Y[:, 1]).residual_variance(QUERIES), line.residual_variance(QUERIES)[:, 1]
+    for kind in ("mean", "line", "parabola, ends"):
+        model = fitted(MODELS[kind], weight)
+        squares, got = (Y - model.predict(None)) ** 2, model.residual_variance(QUERIES)
+        for output in range(2):
+            mean = NadarayaWatsonRegressor(bandwidth=noise_bandwidth(model, output)).fit(X, Y, weight)
+            np.testing.assert_allclose(got[:, output], mean.attention_weights(QUERIES) @ squares[:, output])
+            alone = fitted(model, weight, y=Y[:, output])
+            np.testing.assert_allclose(alone.residual_variance(QUERIES), got[:, output])
+
+
+def test_the_noise_of_a_line_has_a_bandwidth_of_its_own(rng):
+    x = rng.uniform(0, 10, (1000, 1))
+    y = 2 * x[:, 0] + (0.2 + 0.3 * x[:, 0]) * rng.normal(size=1000)
+    model = LocalPolynomialRegressor(bandwidth=1e3).fit(x, y)
+    at = np.array([[1.0], [5.0], [9.0]])
+    np.testing.assert_allclose(np.sqrt(model.residual_variance(at)), 0.2 + 0.3 * at[:, 0], rtol=0.25)
+    # Of noise that is the same everywhere, all errors tell.
+    even = LocalPolynomialRegressor(bandwidth=1e3).fit(x, 2 * x[:, 0] + rng.normal(size=1000))
+    np.testing.assert_allclose(even.residual_variance(at), 1, rtol=0.1)
+
+
+def test_a_feature_without_influence_on_the_fit_has_none_on_the_noise():
+    model, other = (
+        NadarayaWatsonRegressor(bandwidth=[0.6, np.inf]).fit(np.c_[X[:, 0], second], Y) for second in (X[:, 1], Y[:, 0])
     )
+    for got, want in zip(everything(model, QUERIES), everything(other, QUERIES), strict=True):
+        np.testing.assert_allclose(got, want)
+
+
+def test_noise_where_nothing_is_in_reach_of_the_fit():
+    for fallback in ("nan", "nearest"):
+        model = NadarayaWatsonRegressor("boxcar", 1.0, fallback=fallback).fit(X, Y)
+        with pytest.warns(UserWarning, match="no training row in reach"):
+            variance = model.residual_variance([[0, 0], [1e6, 1e6]])
+        assert np.isnan(variance[1]).all() == (fallback == "nan")
+        assert (variance[0] > 0).all()
+
+
+def test_the_noise_of_many_samples_is_the_same_in_a_copy():
+    rng = np.random.default_rng(2)
+    x, at = rng.uniform(0, 5, (3000, 1)), np.linspace(1, 4, 7)[:, None]
+    model = LocalPolynomialRegressor(bandwidth=0.5).fit(x, (1 + x[:, 0]) * rng.normal(size=3000))
+    want = model.residual_variance(at)
+    np.testing.assert_allclose(np.sqrt(want), 1 + at[:, 0], rtol=0.25)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).residual_variance(at), want)
 
 
 # ---- intervals
@@ -159,8 +210,8 @@ def test_an_interval_is_that_of_refitting_without_each_row(model, weight):
     n = counts.sum()
     for coverage in (0.5, 0.9):
         rank = int(np.ceil(coverage * (n + 1)))
-        got = whole.predict_interval(QUERIES, coverage)
-        np.testing.assert_allclose(got, np.stack([low[n - rank], high[rank - 1]], axis=-1), rtol=0, atol=1e-8)
+        want = at_least_the_band(low[n - rank], high[rank - 1], whole, QUERIES, coverage)
+        np.testing.assert_allclose(whole.predict_interval(QUERIES, coverage), want, rtol=0, atol=1e-8)
 
 
 @ignore_unreached
@@ -172,7 +223,7 @@ def test_an_interval_where_few_rows_are_in_reach(kernel, degree):
     errors = np.abs(Y[:20, 0] - model.predict(None))[:, None]
     low, high = np.sort(fits - errors, axis=0), np.sort(fits + errors, axis=0)
     got, reached = model.predict_interval(QUERIES, 0.8), np.isfinite(model.predict(QUERIES, return_std=True)[1])
-    want = np.c_[low[20 - 17], high[16]]
+    want = at_least_the_band(low[20 - 17], high[16], model, QUERIES, 0.8)
     np.testing.assert_allclose(got[reached], want[reached], rtol=1e-6, atol=1e-6)
     assert np.isinf(got[~reached]).all()
 
@@ -188,14 +239,17 @@ def test_with_a_ridge_the_penalty_is_that_of_all_rows():
         fits.append(np.linalg.solve(terms.T * others @ terms + penalty, terms.T * others @ y)[0])
     errors = np.abs(y - model.predict(None))
     low, high = np.sort(fits - errors), np.sort(fits + errors)
-    np.testing.assert_allclose(model.predict_interval([query])[0], [low[60 - 55], high[54]], rtol=1e-10)
+    want = at_least_the_band(low[60 - 55], high[54], model, [query], 0.9)
+    np.testing.assert_allclose(model.predict_interval([query]), want, rtol=1e-10)
 
 
 def test_intervals_are_infinite_where_rows_are_too_few():
     model = NadarayaWatsonRegressor(bandwidth=1.0).fit(X[:9], Y[:9, 0])
     assert np.isfinite(model.predict_interval(QUERIES, 0.9)).all()
-    assert np.isinf(model.predict_interval(QUERIES, 0.91)).all()
-    assert np.isinf(model.fit(X[:8], Y[:8, 0]).predict_interval(QUERIES, 0.9)).all()
+    with pytest.warns(UserWarning, match="coverage=0.91 need at least 11 samples"):
+        assert np.isinf(model.predict_interval(QUERIES, 0.91)).all()
+    with pytest.warns(UserWarning, match="coverage=0.9 need at least 9 samples"):
+        assert np.isinf(model.fit(X[:8], Y[:8, 0]).predict_interval(QUERIES, 0.9)).all()
 
 
 def test_scaled_intervals_are_wide_where_labels_scatter(rng):
@@ -207,37 +261,126 @@ def test_scaled_intervals_are_wide_where_labels_scatter(rng):
     assert scaled[1] > 5 * scaled[0]
 
 
+@over_weights
+def test_scaled_intervals_are_those_of_errors_in_units_of_what_is_to_be_expected(weight):
+    x, y, at = X[:, :1], Y[:, 1], QUERIES[:, :1]
+    model = LocalPolynomialRegressor(bandwidth=0.8).fit(x, y, weight)
+    errors, counts, scores, fits = np.abs(y - model.predict(None)), repetitions(weight).astype(int), [], []
+    for row in np.flatnonzero(weight):
+        rest = without(weight, row)
+        refitted = LocalPolynomialRegressor(bandwidth=0.8).fit(x, y, rest)
+        squares = refitted.attention_weights(x[[row]]) ** 2 / np.where(rest > 0, repetitions(rest), 1)
+        noise = NadarayaWatsonRegressor(bandwidth=noise_bandwidth(model, 0)).fit(x, errors**2, rest).predict(x[[row]])
+        scores += [errors[row] / np.sqrt(noise + squares @ errors**2)] * counts[row]
+        fits += [refitted.predict(at)] * counts[row]
+    unit = np.hypot(np.sqrt(model.residual_variance(at)), model.predict(at, return_std=True)[1])
+    margins, n = np.array(scores) * unit, len(fits)
+    low, high = (np.sort(ends, axis=0) for ends in (fits - margins, fits + margins))
+    rank = int(np.ceil(0.9 * (n + 1)))
+    want = at_least_the_band(low[n - rank], high[rank - 1], model, at, 0.9)
+    np.testing.assert_allclose(model.predict_interval(at, scaled=True), want, rtol=1e-6)
+
+
+@ignore_unreached
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("kernel", ["gaussian", "epanechnikov"])
+@pytest.mark.parametrize("degree", [0, 1, 2])
+def test_an_interval_is_no_narrower_than_the_fit_is_uncertain(degree, kernel, scaled):
+    uncertain = 0
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        x = np.sort(rng.choice([0, 3, 7], 80) + rng.uniform(0, 2, 80))
+        y = np.sin(x) + np.where((x > 3) & (x < 5), 0.3, 0.01) * rng.normal(size=80)
+        rims = np.concatenate([x + gap * side for gap in (0.0, 0.05, 0.2) for side in (-1, 1)])[:, None]
+        bandwidth = (0.1 if kernel == "gaussian" else 0.25) * (1 + degree)
+        model = LocalPolynomialRegressor(kernel, degree, bandwidth).fit(x[:, None], y)
+        fit, std = model.predict(rims, return_std=True)
+        reached = ~np.isnan(std)
+        low, high = model.predict_interval(rims, scaled=scaled)[reached].T
+        band = norm.ppf(0.95) * std[reached]
+        assert (low <= fit[reached] - band * (1 - 1e-6)).all()
+        assert (high >= fit[reached] + band * (1 - 1e-6)).all()
+        uncertain += (std[reached] > 0.1).sum()
+    assert uncertain > 50
+
+
 # ---- quantiles
 
 
-@over_weights
-def test_quantiles_are_those_of_the_weights(weight):
-    model, line = fitted(MODELS["mean"], weight), fitted(MODELS["line"], weight)
+def test_quantiles_are_those_of_errors_about_the_fit():
     levels = np.array([0, 0.05, 0.5, 0.95, 1])
-    got, weights = model.predict_quantiles(QUERIES, levels), model.attention_weights(QUERIES)
-    assert got.shape == (25, 2, 5)
-    for output in range(2):
-        order = Y[:, output].argsort()
-        cumulative = weights[:, order].cumsum(axis=1)
-        for k, level in enumerate(levels[1:4], start=1):
-            place = [np.searchsorted(row, level) for row in cumulative]
-            np.testing.assert_array_equal(got[:, output, k], Y[order, output][place])
-    assert (np.diff(got, axis=2) >= 0).all()
-    np.testing.assert_array_equal(line.predict_quantiles(QUERIES, levels), got)
+    for kind in ("mean", "line", "parabola, ends"):
+        for weight in WEIGHTS.values():
+            model = fitted(MODELS[kind], weight)
+            got, fit, errors = model.predict_quantiles(QUERIES, levels), model.predict(QUERIES), Y - model.predict(None)
+            assert got.shape == (25, 2, 5)
+            for output in range(2):
+                mean = NadarayaWatsonRegressor(bandwidth=noise_bandwidth(model, output)).fit(X, Y, weight)
+                order = errors[:, output].argsort()
+                cumulative = mean.attention_weights(QUERIES)[:, order].cumsum(axis=1)
+                for k, level in enumerate(levels[1:4], start=1):
+                    place = [np.searchsorted(row, level) for row in cumulative]
+                    want = fit[:, output] + errors[order, output][place]
+                    np.testing.assert_allclose(got[:, output, k], want, rtol=1e-13)
+            assert (np.diff(got, axis=2) >= 0).all()
 
 
 def test_quantiles_of_equal_weights_are_those_of_numpy():
-    model = NadarayaWatsonRegressor("constant", 1.0).fit(X, Y[:, 0])
+    x = np.zeros((60, 1))
+    model = NadarayaWatsonRegressor(bandwidth=1.0).fit(x, Y[:, 0])
     levels = np.linspace(0, 1, 13)
-    want = np.quantile(Y[:, 0], levels, method="inverted_cdf")
-    np.testing.assert_array_equal(model.predict_quantiles(QUERIES[:1], levels)[0], want)
+    errors = Y[:, 0] - model.predict(None)
+    want = Y[:, 0].mean() + np.quantile(errors, levels, method="inverted_cdf")
+    np.testing.assert_allclose(model.predict_quantiles([[0.0]], levels)[0], want)
 
 
 def test_quantiles_where_nothing_is_in_reach():
-    for fallback, want in (("nan", np.nan), ("nearest", Y[X.sum(axis=1).argmax(), 0])):
+    far, last = [[1e6, 1e6]], X.sum(axis=1).argmax()
+    for fallback in ("nan", "nearest"):
         model = NadarayaWatsonRegressor("boxcar", 1.0, fallback=fallback).fit(X, Y[:, 0])
+        want = np.nan if fallback == "nan" else 2 * Y[last, 0] - model.predict(None)[last]
         with pytest.warns(UserWarning, match="no training row in reach"):
-            np.testing.assert_array_equal(model.predict_quantiles([[1e6, 1e6]]), [[want] * 3])
+            np.testing.assert_allclose(model.predict_quantiles(far), [[want] * 3])
+
+
+def test_quantiles_of_labels_without_noise_are_the_labels():
+    model = LocalPolynomialRegressor(bandwidth=0.5).fit(X, np.ones(60))
+    np.testing.assert_array_equal(model.predict_quantiles(QUERIES), np.ones((25, 3)))
+
+
+# ---- coverage
+
+# Samples of one or two features from 0 to 1: expected targets, noise, and what the noise is drawn from.
+SCATTER = {
+    "a line": (1, lambda x: 20 * x[:, 0], lambda x: 0.2 + 3 * x[:, 0], norm()),
+    "a curve": (1, lambda x: 2 * np.sin(10 * x[:, 0]) + 5 * x[:, 0], lambda x: 0.1 + 1.5 * x[:, 0], norm()),
+    "even": (1, lambda x: 2 * np.sin(10 * x[:, 0]) + 5 * x[:, 0], lambda x: np.full(len(x), 0.5), norm()),
+    "skewed": (1, lambda x: 20 * x[:, 0], lambda x: 0.2 + 3 * x[:, 0], gamma(2, loc=-np.sqrt(2), scale=np.sqrt(0.5))),
+    "two features": (2, lambda x: 3 * x[:, 0] + np.sin(4 * x[:, 1]), lambda x: 0.1 + 0.5 * x[:, 0], norm()),
+}
+
+
+@pytest.mark.parametrize("degree", [0, 1, 2])
+@pytest.mark.parametrize("kind", SCATTER)
+def test_coverage_in_thirds(kind, degree):
+    n_features, expected, noise, distribution = SCATTER[kind]
+    covered, strays = [], []
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        X, queries = rng.uniform(size=(1200, n_features)), rng.uniform(0.05, 0.95, (300, n_features))
+        y = expected(X) + noise(X) * distribution.rvs(1200, random_state=rng)
+        model = LocalPolynomialRegressor(degree=degree).fit(X, y)
+        queries = queries[queries[:, 0].argsort()]
+        mean, unit = expected(queries), noise(queries)
+        low, median, high = model.predict_quantiles(queries).T
+        ends = [(low, high), model.predict_interval(queries, scaled=True).T]
+        shares = [distribution.cdf((high - mean) / unit) - distribution.cdf((low - mean) / unit) for low, high in ends]
+        covered.append([share.reshape(3, -1).mean(axis=1) for share in shares])
+        strays.append(np.abs((median - mean) / unit - distribution.median()).reshape(3, -1).mean(axis=1))
+    covered, strays = np.mean(covered, axis=0), np.mean(strays, axis=0)
+    assert (covered > 0.85).all(), covered
+    assert (covered < 0.95).all(), covered
+    assert (strays < 0.3).all(), strays
 
 
 # ---- support
@@ -322,6 +465,27 @@ def test_units(kind):
 
 
 @over_models
+@pytest.mark.parametrize("weight", [None, WEIGHTS["counts"]], ids=["none", "counts"])
+def test_the_order_of_rows_and_a_shift_of_labels(model, weight):
+    order, model = RNG.permutation(60), fitted(model, weight)
+    std, variance, interval, scaled, quantiles, *rest = everything(model, QUERIES)
+    got = everything(fitted(model, None if weight is None else weight[order], X[order], Y[order] + 1e3), QUERIES)
+    shifted = [item + 1e3 for item in (interval, scaled, quantiles)]
+    assert_equal(got, [std, variance, *shifted, *rest], 1e-7)
+
+
+def test_distances_that_are_given():
+    model = fitted(MODELS["mean"])
+    between, across = (np.linalg.norm(a[:, None] - X, axis=2) for a in (X, QUERIES))
+    given = NadarayaWatsonRegressor("gaussian", 0.6, metric="precomputed").fit(between, Y)
+    assert_equal(everything(given, across)[2:3], everything(model, QUERIES)[2:3])
+    # What the noise's bandwidth is a multiple of is not the same, for the features' spreads are not known.
+    for got, want in zip(everything(given, across), everything(model, QUERIES), strict=True):
+        assert got.shape == want.shape
+        assert np.isfinite(got).all()
+
+
+@over_models
 def test_a_query_alone_gets_what_it_gets_in_a_batch(model):
     model = fitted(model)
     alone = [everything(model, QUERIES[i : i + 1]) for i in range(5)]
@@ -359,18 +523,96 @@ def test_shapes():
     assert several.predict_quantiles(at, [0.5]).shape == (3, 2, 1)
 
 
-def test_one_row_tells_nothing_of_its_error():
-    model = NadarayaWatsonRegressor(bandwidth=1.0).fit([[1.0]], [2.0])
-    for ask in (
-        lambda: model.predict([[1.0]], return_std=True),
-        lambda: model.residual_variance([[1.0]]),
-        lambda: model.predict_interval([[1.0]]),
-        lambda: model.extrapolates([[1.0]]),
+FEW = {
+    "mean": NadarayaWatsonRegressor(),
+    "bandwidth": NadarayaWatsonRegressor(bandwidth=1.0),
+    "compact": NadarayaWatsonRegressor("epanechnikov"),
+    "metric": NadarayaWatsonRegressor(metric="cityblock", bandwidth=1.0),
+    "ard": NadarayaWatsonRegressor(bandwidth="ard"),
+    "line": LocalPolynomialRegressor(),
+    "ridge": LocalPolynomialRegressor(ridge="auto"),
+    "parabola": LocalPolynomialRegressor(degree=2),
+}
+over_few = pytest.mark.parametrize("model", FEW.values(), ids=FEW)
+
+
+def asked(call):
+    """What a call gives, and the texts of its warnings."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        return call(), [str(each.message) for each in caught]
+
+
+@over_few
+@pytest.mark.parametrize("shape", [(1,), (1, 2)])
+@pytest.mark.parametrize("weight", [None, [0.5]])
+def test_one_row_tells_nothing_of_its_error(model, shape, weight):
+    model = clone(model).fit([[1.0]], np.full(shape, 2.0), sample_weight=weight)
+    at, width = [[1.0], [1.5], [9.0]], (3, *shape[1:])
+    if model.kernel == "epanechnikov":
+        at, width = at[:2], (2, *shape[1:])
+    fit, std = asked(lambda: model.predict(at, return_std=True))[0]
+    np.testing.assert_array_equal(fit, np.full(width, 2.0))
+    unknown, certain = np.full(width, np.nan), np.ones((*width, 2)) * [-np.inf, np.inf]
+    np.testing.assert_array_equal(std, unknown)
+    for ask, want, words in (
+        (lambda: model.predict(at, return_std=True)[1], unknown, "predictions and standard errors"),
+        (lambda: model.predict(None, return_std=True)[0], unknown[:1], "predictions and standard errors"),
+        (lambda: model.residual_variance(at), unknown, "Residual variances"),
+        (lambda: model.predict_quantiles(at, [0.5])[..., 0], unknown, "Quantiles"),
+        (lambda: model.predict_interval(at), certain, "Intervals with coverage=0.9"),
+        (lambda: model.predict_interval(at, 0.3, scaled=True), certain, "Intervals with coverage=0.3"),
+        (lambda: model.extrapolates(at), [False, True, True][: len(at)], "Distances between samples"),
     ):
-        with pytest.raises(ValueError, match="at least two"):
-            ask()
+        got, texts = asked(ask)
+        np.testing.assert_array_equal(got, want)
+        assert len(texts) == 1
+        assert words in texts[0]
+        assert "need at least" in texts[0]
     assert model.effective_sample_size([[1.0]]) == 1
-    assert model.nearest_distance([[3.0]]) == 2
+
+
+@over_few
+def test_two_rows_tell_little(model):
+    model = clone(model).fit([[1.0], [3.0]], [2.0, 5.0])
+    std = model.predict([[1.0], [3.0]], return_std=True)[1]
+    assert np.isfinite(std).all()
+    assert np.isfinite(model.residual_variance([[1.0]])).all()
+    assert np.isfinite(model.predict_quantiles([[1.0]])).all()
+    np.testing.assert_array_equal(model.predict(None), [5.0, 2.0])
+    np.testing.assert_array_equal(model.extrapolates([[1.0], [2.5], [99.0]]), [False, False, True])
+    got, texts = asked(lambda: model.predict_interval([[2.0]]))
+    np.testing.assert_array_equal(got, [[-np.inf, np.inf]])
+    assert len(texts) == 1
+    assert "need at least 9 samples with positive sample_weight: they are infinite" in texts[0]
+    assert np.isfinite(model.predict_interval([[2.0]], 0.5)).all()
+
+
+@pytest.mark.parametrize("coverage", [0.3, 0.5, 2 / 3, 0.8, 0.9, 0.95])
+def test_a_warning_tells_how_many_samples_an_interval_needs(coverage):
+    needed = max(2, round(coverage / (1 - coverage)))
+    x = np.arange(float(needed))[:, None]
+    model = NadarayaWatsonRegressor(bandwidth=1.0).fit(x, x[:, 0])
+    assert np.isfinite(model.predict_interval([[0.5]], coverage)).all()
+    model.fit(x[1:], x[1:, 0])
+    with pytest.warns(UserWarning, match=f"coverage={coverage} need at least {needed} samples"):
+        assert np.isinf(model.predict_interval([[0.5]], coverage)).all()
+
+
+def test_a_loop_over_groups_has_one_text_of_each_kind():
+    def loop():
+        for n in (1, 2, 1, 3, 5, 1, 40):
+            x = np.linspace(0, 1, n)[:, None]
+            model = LocalPolynomialRegressor(bandwidth=0.5).fit(x, np.sin(6 * x[:, 0]))
+            model.predict(x, return_std=True)
+            model.predict(None)
+            model.predict_interval(x)
+            model.extrapolates(x)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        loop()
+    assert len({str(each.message) for each in caught}) == 3
 
 
 @pytest.mark.parametrize(

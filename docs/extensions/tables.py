@@ -236,6 +236,13 @@ def coverage():
         yield estimator.strip("`"), noise, samples, interval, scaled, expected, truth
 
 
+def coverage_by_place():
+    """What scaled intervals and quantiles cover in thirds of a feature."""
+    yield "targets and noise", "degree", "scaled interval", "quantiles", "median off by"
+    for case, degree, *numbers in results("coverage_by_place"):
+        yield case, degree, *(SPACE.join(numbers[k : k + 3]) for k in (0, 3, 6))
+
+
 LEARNERS = ("learned attention", "kernel ridge", "forest", "boosted trees", "neighbours", "process", "mean", "line")
 
 
@@ -272,6 +279,6 @@ def write(app):
     """Write all tables."""
     target = DOCS / "generated"
     target.mkdir(exist_ok=True)
-    for each in (kernels, accuracy, speed, searches, coverage, learning, functions):
+    for each in (kernels, accuracy, speed, searches, coverage, coverage_by_place, learning, functions):
         with open(target / f"{each.__name__}.csv", "w", newline="") as file:
             csv.writer(file).writerows(each())

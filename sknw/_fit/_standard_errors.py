@@ -10,13 +10,14 @@ import numpy as np
 from sknw._accuracy import MIN_WEIGHT
 from sknw._algorithms import ALGORITHMS, build
 from sknw._algorithms._protocol import Algorithm
+from sknw._fit._equivalent_kernels import EquivalentKernels, equivalent_kernels
 from sknw._fit._fallbacks import numeric_fallback
 from sknw._fit._fit import Fit
-from sknw._fit._leave_one_out import left_out_errors
+from sknw._fit._leave_one_out import leave_one_out, left_out_errors
 from sknw._fit._predictions import fits_from_sums, predict, sums_in_batches
 from sknw._fit._weights import attention_shares
 from sknw._problem._bases import BASES
-from sknw._problem._local_fit import LocalFits, equivalent_kernel, local_fits
+from sknw._problem._local_fit import LocalFits, local_fits
 from sknw._problem._monomials import monomials
 from sknw._problem._problem import Problem
 from sknw._problem._rows import Rows
@@ -25,6 +26,9 @@ from sknw._tiles import batches, row_batch
 
 # Where a sum of squares is this share of its parts, it may have lost too many of its digits.
 _MIN_SHARE = 1e-6
+
+# Where less than this is left of a key, 1 - its leverage, the fit without it has nothing in common with that to all.
+MIN_LEFT = 0.1
 
 
 class SquaredWeights(NamedTuple):
@@ -73,19 +77,29 @@ def predict_with_errors(
     -------
     fits : ndarray of shape (n_queries, n_outputs)
     errors : ndarray of shape (n_queries, n_outputs)
-        NaN where no key is in reach.
+        NaN where no key is in reach, and everywhere if there is one sample only.
     n_unreached : int
         How many queries the fallback answered.
     """
-    squared_weights = fit.once(_weights_by_error, numeric_fallback(fallback), n_jobs=n_jobs)
+    if fit.problem.rows.n_samples < 2:
+        fits, n_unreached = predict(fit, queries, fallback, n_jobs)
+        return fits, np.full_like(fits, np.nan), n_unreached
+    squared_weights = fit.once(weights_by_error, numeric_fallback(fallback), n_jobs=n_jobs)
     return fits_and_errors(fit, squared_weights, queries, fallback, n_jobs)
 
 
-def residual_noise(fit: Fit, queries: np.ndarray, fallback: str, n_jobs: int | None = None) -> tuple[np.ndarray, int]:
-    """The standard deviation of targets at queries, (n_queries, n_outputs), and how many the fallback answered."""
-    noise, unit = fit.once(noise_fit, numeric_fallback(fallback), n_jobs=n_jobs)
-    means, n_unreached = predict(noise, queries, fallback, n_jobs)
-    return np.sqrt(means) * unit, n_unreached
+def errors_of_left_out(fit: Fit, fallback: str, n_jobs: int | None = None) -> np.ndarray:
+    """The standard errors of the samples' leave-one-out predictions: (n_keys, n_outputs).
+
+    The other targets weigh in these as in the fits to all, but for a common factor. Zero for a sample that so little is
+    left without that the factor has lost its digits.
+    """
+    left_out, keys = leave_one_out(fit, fallback, n_jobs), fit.problem.distance.keys
+    _, errors, _ = fits_and_errors(fit, fit.once(weights_by_error, fallback, n_jobs=n_jobs), keys, fallback, n_jobs)
+    own = np.abs(left_out.leverage[:, None] * left_out.errors)
+    others = np.sqrt(np.maximum(errors - own, 0)) * np.sqrt(errors + own)
+    left = left_out.one_minus_leverage[:, None]
+    return np.divide(others, left, out=np.zeros_like(errors), where=(left >= MIN_LEFT) & (others > 0))
 
 
 def effective_sizes(fit: Fit, queries: np.ndarray, n_jobs: int | None = None) -> np.ndarray:
@@ -96,15 +110,8 @@ def effective_sizes(fit: Fit, queries: np.ndarray, n_jobs: int | None = None) ->
     return np.where(np.isnan(errors), 0, errors**-2)
 
 
-def noise_fit(fit: Fit, fallback: str, n_jobs: int | None = None) -> tuple[Fit, np.ndarray]:
-    """The weighted means of squared leave-one-out errors, and the unit of the errors for each output."""
-    errors = fit.once(left_out_errors, fallback, n_jobs=n_jobs)
-    largest = np.abs(errors).max(axis=0)
-    unit = np.where(largest > 0, largest, 1)
-    return _fit_like(fit, _mean_problem(fit.problem.with_targets(np.square(errors / unit)))), unit
-
-
-def _weights_by_error(fit, fallback, n_jobs=None):
+def weights_by_error(fit: Fit, fallback: str, n_jobs: int | None = None) -> list[SquaredWeights]:
+    """The squared weights of a fit for each output, with leave-one-out errors for the deviations of targets."""
     errors = fit.once(left_out_errors, fallback, n_jobs=n_jobs)
     return [SquaredWeights.of(fit, deviations) for deviations in np.abs(errors.T)]
 
@@ -152,38 +159,38 @@ def _standard_errors(problem, squared, sums, queries, n_jobs):
     errors[reached] = 0
     if squared.algorithm is None or len(reached) == 0:
         return errors
-    sums, queries = sums.take(reached), queries[reached]
-    squares = squared.algorithm.sums(queries, n_jobs=n_jobs)
-    total, lost = _sums_of_squares(problem, sums, squares, queries)
+    queries = queries[reached]
+    local = equivalent_kernels(problem, sums.take(reached), queries)
+    squares, sums = squared.algorithm.sums(queries, n_jobs=n_jobs), local.sums
+    total, lost = _sums_of_squares(problem, local, squares)
     with np.errstate(divide="ignore"):
         logs = (np.log(total) + squares.log_scale + squared.log_unit) / 2
     errors[reached] = np.exp(logs - np.log(sums.values[:, -1]) - sums.log_scale)
     n_terms = len(monomials(sums.expansion_point.shape[1], problem.basis.degree))
     for batch in batches(len(lost), row_batch(len(problem.rows) * n_terms)):
         redo = lost[batch]
-        weights = local_fits_of_keys(problem, sums.take(redo), queries[redo], "nan").weights
+        weights = local_fits_of_keys(problem, local.take(redo), queries[redo], "nan").weights
         errors[reached[redo]] = np.sqrt(np.square(weights) @ squared.variances)
     return errors
 
 
-def _sums_of_squares(problem: Problem, sums: Sums, squares: Sums, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sums of squared effective weights, (n_queries,), and where they have lost their digits.
+def _sums_of_squares(problem: Problem, local: EquivalentKernels, squares: Sums) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of squared effective weights, (n_queries,), and where they have to be made from the keys.
 
     That is where the equivalent kernel is large at keys of hardly any weight, as where the others are almost on a line.
     """
-    n_coordinates, basis = sums.expansion_point.shape[1], problem.basis
-    terms = monomials(n_coordinates, basis.degree)
-    kernels = equivalent_kernel(basis, sums, queries, problem.conditions)
-    coefficients = terms.shifted(kernels.coefficients, squares.expansion_point - sums.expansion_point)
-    _, weights = basis.blocks(squares)
+    terms, kernels = local.kernels.terms, local.kernels
+    step = squares.expansion_point - local.sums.expansion_point
+    coefficients = terms.shifted(kernels.coefficients, step)
+    _, weights = problem.basis.blocks(squares)
     moments = weights[:, terms.products.ravel()].reshape(-1, *terms.products.shape)
     total = np.einsum("mi,mij,mj->m", coefficients, moments, coefficients)
     size = np.einsum("mi,mij,mj->m", *map(np.abs, (coefficients, moments, coefficients)))
-    return np.maximum(total, 0), np.flatnonzero(total < _MIN_SHARE * size)
+    return np.maximum(total, 0), np.flatnonzero((total < _MIN_SHARE * size) | local.of_keys)
 
 
-def local_fits_of_keys(problem: Problem, sums: Sums, queries: np.ndarray, fallback: str) -> LocalFits:
-    """All keys in the fits of queries, from the sums at these."""
+def local_fits_of_keys(problem: Problem, local: EquivalentKernels, queries: np.ndarray, fallback: str) -> LocalFits:
+    """All keys in the fits of queries, from the equivalent kernels of these."""
     shares, _ = attention_shares(problem, queries, fallback)
-    targets = problem.rows.targets - problem.rows.frame.offset
-    return local_fits(problem.basis, sums, queries, problem.conditions, shares, problem.distance.keys, targets)
+    targets, keys = problem.rows.targets - problem.rows.frame.offset, problem.distance.keys
+    return local_fits(problem.basis, local.sums, local.kernels, problem.conditions, shares, keys, targets)
