@@ -159,6 +159,46 @@ def test_another_metric_gets_one_number():
     np.testing.assert_allclose(one.bandwidth_, bandwidth("loo", X[:, :1])[0], rtol=1e-6)
 
 
+@pytest.mark.parametrize("criterion", ["loo", "gcv"])
+@pytest.mark.parametrize("fallback", ["nearest", "mean"])
+@pytest.mark.parametrize("kernel", ["gaussian", "boxcar", "tricube", "cauchy"])
+def test_a_search_calls_a_metric_once_for_each_pair(kernel, fallback, criterion):
+    calls = []
+
+    def metric(a, b):  # no metric: the order matters
+        calls.append(None)
+        return abs(a[0] - b[0]) + 2 * max(a[1] - b[1], b[1] - a[1], 0) + (a[2] > b[2])
+
+    params = {"kernel": kernel, "metric": metric, "fallback": fallback}
+    model = NadarayaWatsonRegressor(bandwidth=criterion, **params).fit(X, Y)
+    assert len(calls) == len(X) ** 2
+    distances = np.array([[metric(a, b) for b in X] for a in X])
+    known = NadarayaWatsonRegressor(kernel, criterion, metric="precomputed", fallback=fallback).fit(distances, Y)
+    # Along a staircase, rounding leads the search elsewhere on the same step.
+    np.testing.assert_allclose(model.bandwidth_search_.best_score, known.bandwidth_search_.best_score)
+    calls.clear()
+    bandwidth_path(X, Y, [0.01, 0.1, 1.0, 2.0, 50.0], criterion=criterion, **params)
+    assert len(calls) == len(X) ** 2
+
+
+@pytest.mark.parametrize("kernel", ["gaussian", "boxcar"])
+def test_blocks_of_distances_that_are_not_kept_serve_a_ladder_of_bandwidths(kernel, monkeypatch):
+    calls = []
+
+    def metric(a, b):
+        calls.append(None)
+        return np.abs(a - b).max()
+
+    ladder = [0.01, 0.1, 1.0, 2.0, 50.0]
+    kept = bandwidth_path(X, Y, ladder, kernel=kernel, metric=metric)
+    calls.clear()
+    monkeypatch.setattr("sknw._problem._distances.Scipy.max_kept_pairs", 0)
+    blocks = bandwidth_path(X, Y, ladder, kernel=kernel, metric=metric)
+    np.testing.assert_allclose(blocks.scores, kept.scores)
+    # Once more to find the nearest rows, where some have none in reach.
+    assert len(calls) <= 2 * len(X) ** 2
+
+
 CURVES = {
     "a fast oscillation": lambda rng: (
         x := rng.uniform(size=(1000, 1)),

@@ -1,5 +1,6 @@
 """Cells with as many keys as it takes for prefix sums, recurrences and series to be used."""
 
+import tracemalloc
 from functools import lru_cache
 
 import numpy as np
@@ -117,6 +118,40 @@ def test_two_features_far_away():
         fitted = build("cells", make_problem(X, "gaussian", bandwidth, y=y))
         want = predict(LOG_PROFILES["gaussian"], X[:3] * 1e5, X, y, bandwidth)
         np.testing.assert_allclose(mean_of(fitted, X[:3] * 1e5), want, rtol=0, atol=1e-9 * np.ptp(y))
+
+
+def sparse_plane(rng, n_samples=4000):
+    """Tracks and dense places in a plane of 400 by 400 bandwidths of which most is empty."""
+    tracks = rng.uniform(0, 400, (20, 1, 2)) + rng.normal(0, 1, (20, n_samples // 40, 2)).cumsum(axis=1)
+    places = rng.uniform(0, 400, (8, 2))[rng.integers(0, 8, n_samples // 2)] + rng.normal(size=(n_samples // 2, 2))
+    X = np.concatenate([tracks.reshape(-1, 2), places, [[0.0, 0.0], [400.0, 400.0]]])
+    return X, np.sin(X[:, 0] / 5) + rng.normal(size=len(X))
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2])
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_a_sparse_plane(offset, n_outputs):
+    rng = np.random.default_rng(0)
+    X, y = sparse_plane(rng)
+    X, y = X + offset, np.column_stack([y, rng.normal(size=len(y))])[:, :n_outputs]
+    weight = rng.integers(0, 3, len(X)).astype(float)
+    fitted = build("cells", make_problem(X, "gaussian", 1.0, y=y, sample_weight=weight))
+    own = np.arange(0, len(X), 20)
+    # At samples, near by, in empty cells, and outside.
+    Q = np.concatenate([X[own], X[own] + rng.normal(0, 3, (len(own), 2)), offset + rng.uniform(-50, 450, (100, 2))])
+    for excluded, at in ((None, Q), (None, Q[:7]), (own, X[own])):
+        want = predict(LOG_PROFILES["gaussian"], at, X, y, 1.0, weight, excluded)
+        np.testing.assert_allclose(fits_of(fitted, at, excluded, n_jobs=2), want, rtol=0, atol=1e-11)
+
+
+def test_a_sparse_plane_takes_no_memory_for_empty_cells():
+    X, y = sparse_plane(np.random.default_rng(0), 40_000)
+    problem = make_problem(X, "gaussian", 1.0, y=y)
+    tracemalloc.start()
+    build("cells", problem).sums(problem.distance.keys)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 60e6  # with every cell at hand, half a gigabyte
 
 
 def test_two_features_in_too_many_cells_are_left_to_others():

@@ -32,7 +32,7 @@ class Path(Protocol):
 
     @abstractmethod
     def nearest(self, queries: np.ndarray, excluded: np.ndarray | None = None) -> Nearest:
-        """The nearest keys, ties included, at any bandwidth."""
+        """The nearest keys, ties included, at any bandwidth, for the keys of its indices, each without itself."""
 
 
 class Algorithm(Protocol):

@@ -117,8 +117,9 @@ class Brute(Algorithm):
 
     @staticmethod
     def offers_path(problem: Problem, n_indices: int) -> bool:
-        """Whether it has a `path`: for kernels positive everywhere, and for others if distances are kept."""
-        return problem.kernel.log_ratio is not None or PairPath.keeps(problem, n_indices)
+        """Whether it has a `path`: unless distances are quick to compute, not kept, and the kernel ends."""
+        quick = problem.distance.has_coordinates and problem.kernel.log_ratio is None
+        return not quick or PairPath.keeps(problem, n_indices)
 
     @staticmethod
     def path(problem: Problem, indices: np.ndarray) -> PairPath:

@@ -6,16 +6,15 @@ import numpy as np
 
 from sknw._algorithms._protocol import Algorithm
 from sknw._algorithms.cells._chebyshev import ChebyshevSums
-from sknw._algorithms.cells._plane import Plane, PlaneCells
+from sknw._algorithms.cells._plane import Plane
+from sknw._algorithms.cells._plane_cells import PlaneCells
 from sknw._algorithms.cells._prefix_sums import PrefixSums
 from sknw._algorithms.cells._recurrences import Recurrences
 from sknw._algorithms.cells._sorted_keys import SortedKeys
+from sknw._problem._definition import nearest
 from sknw._problem._problem import Problem
 from sknw._problem._sums import Nearest, Sums
 from sknw._tiles import map_tiles
-
-# Queries in a tile: few enough that it stays in the cache.
-_TILE = 2**12
 
 # By the number of features: how keys are kept, and methods, of which the first that serves a problem is taken.
 _METHODS: dict[int, tuple] = {1: (SortedKeys, (PrefixSums, Recurrences, ChebyshevSums)), 2: (PlaneCells, (Plane,))}
@@ -88,12 +87,14 @@ class Cells(Algorithm):
             idx = order[tile]
             sums.put(idx, self._method.sums(points.take(idx, axis=0), None if ranks is None else ranks[idx]))
 
-        map_tiles(tile_sums, len(points), _TILE, n_jobs)
+        map_tiles(tile_sums, len(points), self._keys.tile, n_jobs)
         return sums
 
     def nearest(self, queries: np.ndarray, excluded: np.ndarray | None = None) -> Nearest:
         """The nearest keys, ties included."""
-        return self._keys.nearest(self.problem, queries, excluded)
+        if isinstance(self._keys, SortedKeys):
+            return self._keys.nearest(self.problem, queries, excluded)
+        return nearest(self.problem, queries, excluded)
 
 
 def _n_features(problem):

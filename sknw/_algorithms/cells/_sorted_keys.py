@@ -43,6 +43,9 @@ class SortedKeys:
     powers : Powers
     """
 
+    #: Queries that are worked on together: few enough that they stay in the cache.
+    tile = 2**12
+
     def __init__(self, problem):
         self._kernel = problem.kernel
         self.powers = Powers(problem)

@@ -24,7 +24,7 @@ class Distance:
     ----------
     rows : Rows
     bandwidth : float or ndarray of shape (n_features,), default=None
-        None stands for `spreads(rows, metric, metric_params)`.
+        None stands for `spreads()`.
     metric : str or callable
     metric_params : dict, default=None
 
@@ -45,6 +45,8 @@ class Distance:
     takes_params: ClassVar[bool] = True
     #: Whether X holds distances, from queries to all keys.
     pairwise: ClassVar[bool] = False
+    #: Pairs of keys whose distances a search keeps, 32 megabytes; of more, they are computed again in each pass.
+    max_kept_pairs: ClassVar[int] = 2**22
 
     keys: np.ndarray
     #: What a distance with coordinates has beside: see `Euclidean`.
@@ -63,8 +65,9 @@ class Distance:
         metric_params: dict[str, Any] | None = None,
     ):
         self.rows, self.metric, self.metric_params = rows, metric, metric_params or {}
-        self.bandwidth = self.spreads(rows, metric, self.metric_params) if bandwidth is None else bandwidth
-        self.keys = self.transform(self.rows.keys)
+        self.bandwidth, self.keys = 1.0 if bandwidth is None else bandwidth, self.transform(rows.keys)
+        if bandwidth is None:
+            self.bandwidth = self.spreads()
 
     def __getstate__(self):
         return self.rows, self.bandwidth, self.metric, self.metric_params
@@ -90,9 +93,16 @@ class Distance:
 
     def squares(self, queries: np.ndarray, keys: slice | np.ndarray = slice(None), out: np.ndarray | None = None):
         """(distance / bandwidth)**2 from each point to the keys of these indices, to the last digit."""
+        return self._in_bandwidths(self.distances(queries, keys))
+
+    def _in_bandwidths(self, distances):
         with np.errstate(over="ignore"):
-            t = self.distances(queries, keys) / self.bandwidth
+            t = distances / self.bandwidth
             return np.minimum(np.square(t, out=t), _FARTHEST**2, out=t)
+
+    def squares_of_keys(self, indices: slice | np.ndarray) -> np.ndarray:
+        """`squares` of keys of these indices from all keys."""
+        return self.squares(self.keys[indices])
 
     def squares_from_reference(self, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Squared distances as t0 + dt, of shapes (n_queries, 1) and (n_queries, n_keys), where t0 is `reference`."""
@@ -108,21 +118,17 @@ class Distance:
 
     def approximate_squares(self, indices: np.ndarray, shrinkage: float = 1.0) -> np.ndarray:
         """`squares` of keys of these indices from all keys, to ten digits for bandwidths divided by `shrinkage`."""
-        return self.squares(self.keys[indices])
+        return self.squares_of_keys(indices)
 
-    @classmethod
-    def spreads(cls, rows: Rows, metric: str | Callable, metric_params: dict[str, Any]) -> float | np.ndarray:
+    def spreads(self) -> float | np.ndarray:
         """What bandwidths are multiples of: the root of half the mean squared distance of two samples.
 
         For one feature and the Euclidean metric that is the standard deviation. inf if all samples are in one place.
+        It is asked for at a bandwidth of one.
         """
-        distance, weight, mean = (
-            cls(rows, 1.0, metric, metric_params),
-            rows.sample_weight / rows.sample_weight.sum(),
-            0.0,
-        )
-        for batch in batches(len(rows), row_batch(len(rows))):
-            mean += weight[batch] @ distance.squares(distance.keys[batch]) @ weight
+        weight, mean = self.rows.sample_weight / self.rows.sample_weight.sum(), 0.0
+        for batch in batches(len(weight), row_batch(len(weight))):
+            mean += weight[batch] @ self.squares_of_keys(batch) @ weight
         return float(np.sqrt(mean / 2)) or np.inf
 
     def centred(self, points: np.ndarray) -> np.ndarray:
