@@ -1,7 +1,7 @@
 """Learned metrics: ways to learn from the targets how far apart samples are.
 
-A metric is a matrix A: the distance of x and z is |A (x - z)|. It is learned for the lowest leave-one-out error, and
-with it the ridge of local lines.
+A metric is a matrix A: the distance of x and z is |A (x - z)|. It is learned for a low leave-one-out error and
+simplicity, and with it the ridge of local lines.
 """
 
 from __future__ import annotations
@@ -21,28 +21,29 @@ from sknw._problem._problem import Problem
 from sknw._selection._criteria import SearchOptions
 from sknw._selection._descent import BandwidthDescent
 
-# Bandwidths that are tried, in units of the root of the number of features, and the least and the largest that are
-# found. With a wide one a feature has hardly any attention, but a slope.
-_GRID = np.exp(np.linspace(-2, 4, 13))
-_BOUNDS = float(np.exp(-5)), float(np.exp(9))
+# Bandwidths that are tried, in units of the root of the number of features: powers of one ratio. First every fourth,
+# then the neighbours of the best halfway to the next, and once its ridge is known, those next to it.
+_RATIO = np.exp(0.25)
+_EXPONENTS, _HALFWAY, _NEXT = range(-8, 17, 4), (-2, 0, 2), (-1, 0, 1)
 
-# What the best of these is multiplied by, once its ridge is known.
-_STEPS = np.exp([-0.5, -0.25, 0, 0.25, 0.5])
+# The least bandwidth and the largest that are found. With a wide one a feature has hardly any attention, but a slope.
+_BOUNDS = float(np.exp(-5)), float(np.exp(9))
 
 # Ridges that are tried, that of the first bandwidths, and the bounds of those that are found.
 _RIDGES = (0.003, 0.02, 0.1, 0.5, 2.5)
 _FIRST_RIDGE = 0.1
 _RIDGE_BOUNDS = float(np.exp(-7)), float(np.exp(4))
 
-# Iterations from the better of two starts.
-_ITERATIONS = 20
+# Iterations from the better of two starts, first with all features, then with those that are left.
+_FIRST_ITERATIONS, _ITERATIONS = 5, 20
 
-# Samples whose errors decide where a search begins, and where it ends.
-_SEARCH_ROWS = 400
+# Samples whose errors decide where to look, where a search begins, and where it ends.
+_FIRST_ROWS = 200
+_SEARCH_ROWS = 300
 _VALIDATION_ROWS = 600
 
-# It is enough if the logarithm of the error falls by less.
-_TOLERANCE = 1e-4
+# It is enough if the logarithm of the error falls by less; on the way to a start, and to the end.
+_FIRST_TOLERANCE, _TOLERANCE = 1e-3, 1e-4
 
 # What a feature has to lower n times the logarithm of the error by, in units of log n: what a parameter is worth to the
 # criterion of G. Schwarz (1978), Annals of Statistics 6 (2), 461-464; and what it should be worth to one who has looked
@@ -112,13 +113,19 @@ def _ard(problem: Problem, isotropic: Isotropic, options: SearchOptions) -> list
     if _has_lines(problem):
         mean = _mean(problem)
         narrow = np.log(np.full(n_features, isotropic_bandwidth(mean, options).bandwidth))
-        narrow = BandwidthDescent(mean, _BOUNDS, search, options, tolerance=_TOLERANCE).descend(narrow, _ITERATIONS)
-        descent = BandwidthDescent(problem, _BOUNDS, validation, options, _RIDGE_BOUNDS, _TOLERANCE)
+        means = BandwidthDescent(mean, _BOUNDS, search, options, tolerance=_FIRST_TOLERANCE)
+        narrow = means.descend(narrow, _ITERATIONS)
         starts = [np.append(start, np.log(isotropic.ridge)), np.append(narrow + np.log(_WIDER), np.log(_FIRST_RIDGE))]
+        # Lines take time in proportion to the square of the number of features: those that only harm are left behind.
+        first = BandwidthDescent(problem, _BOUNDS, search, options, _RIDGE_BOUNDS, _FIRST_TOLERANCE)
+        logs = first.drop(first.descend(min(starts, key=first.error), _FIRST_ITERATIONS), 0.0)
+        left = problem.with_bandwidth(np.where(first.active, problem.distance.bandwidth, np.inf))
+        descent = BandwidthDescent(left, _BOUNDS, validation, options, _RIDGE_BOUNDS, _TOLERANCE)
+        logs = descent.descend(logs, _ITERATIONS)
     else:
         descent = BandwidthDescent(problem, _BOUNDS, validation, options, tolerance=_TOLERANCE)
-        starts = [start, descent.slope_start(start)]
-    logs, metrics = descent.from_starts(starts), []
+        logs = descent.from_starts([start, descent.slope_start(start)])
+    metrics = []
     for penalty in _PENALTIES:
         kept = descent.drop(logs, penalty * np.log(len(problem.rows)))
         logs = logs if len(kept) == len(logs) else descent.descend(kept, _ITERATIONS)
@@ -198,22 +205,29 @@ LEARNED_METRICS: dict[str, Callable[[Problem, Isotropic, SearchOptions], list[Le
 
 def isotropic_bandwidth(problem: Problem, options: SearchOptions) -> Isotropic:
     """The best bandwidth for all features, and the ridge."""
-    unit, indices = np.sqrt(problem.rows.keys.shape[1]), _evenly(problem, _SEARCH_ROWS)
+    unit = np.sqrt(problem.rows.keys.shape[1])
+
+    ridges, ridge = (_RIDGES, _FIRST_RIDGE) if _has_lines(problem) else ((0.0,), 0.0)
+    problem = replace(problem, ridge=ridge)
+    part = problem.take(_evenly(problem, _SEARCH_ROWS))
 
     @cache
-    def left_out(bandwidth):
-        return left_out_of(problem.with_bandwidth(bandwidth), *options.errors, indices)
+    def left_out(problem, most, exponent):
+        return left_out_of(problem.with_bandwidth(unit * _RATIO**exponent), *options.errors, _evenly(problem, most))
 
-    def error(bandwidth, ridge):
-        return _error_with_ridge(left_out(bandwidth), ridge)
+    @cache
+    def error(exponent, ridge):
+        return _error_with_ridge(left_out(problem, _SEARCH_ROWS, exponent), ridge)
 
-    ridges = _RIDGES if _has_lines(problem) else (0.0,)
-    first = _FIRST_RIDGE if _has_lines(problem) else 0.0
-    bandwidth = min(_GRID * unit, key=lambda bandwidth: error(bandwidth, first))
+    def first_error(exponent):
+        return left_out(part, _FIRST_ROWS, exponent).mean_square
+
+    exponent = min(_EXPONENTS, key=first_error)
+    exponent = min([exponent + step for step in _HALFWAY], key=first_error)
     for _ in range(2):
-        ridge = min(ridges, key=lambda ridge: error(bandwidth, ridge))
-        bandwidth = min(bandwidth * _STEPS, key=lambda bandwidth: error(bandwidth, ridge))
-    return Isotropic(float(bandwidth), ridge, error(bandwidth, ridge))
+        ridge = min(ridges, key=lambda ridge: error(exponent, ridge))
+        exponent = min([exponent + step for step in _NEXT], key=lambda exponent: error(exponent, ridge))
+    return Isotropic(float(unit * _RATIO**exponent), ridge, error(exponent, ridge))
 
 
 def given_metric(problem: Problem, components: np.ndarray, options: SearchOptions) -> LearnedMetric:
@@ -231,7 +245,7 @@ def uniform_metric(problem: Problem) -> LearnedMetric:
 
 def _error_with_ridge(left_out, ridge):
     """The mean squared error with a ridge, from sums that know of none."""
-    return (left_out.with_ridge(ridge) if ridge else left_out).mean_square
+    return (left_out if ridge == left_out.problem.ridge else left_out.with_ridge(ridge)).mean_square
 
 
 def _has_lines(problem):

@@ -1,4 +1,4 @@
-"""Descent: one bandwidth a feature, for the lowest leave-one-out error."""
+"""Descent: one bandwidth a feature, for a low leave-one-out error and simplicity."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ _SWEEP = 8
 # samples, rounding must not decide.
 _NO_ERROR = 1e-6
 
-# What a search sees of numbers, of the largest among several.
-_BITS = 24
+# What a search sees of numbers, of the largest among several; and of slopes, which lose digits where they are small.
+_BITS, _SLOPE_BITS = 24, 18
 
 # A slope is taken to be at least this share of the features' root mean square.
 _LEAST_SLOPE = 1e-2
 
 
 class BandwidthDescent:
-    """The way to the bandwidths with the lowest leave-one-out error, in logarithms of multiples of their unit.
+    """The way to bandwidths with a low leave-one-out error that are simple, in logarithms of multiples of their unit.
 
     By L-BFGS for a kernel that is positive everywhere; by Powell's search along each feature for one that ends.
 
@@ -144,20 +144,27 @@ class BandwidthDescent:
     def drop(self, logs: np.ndarray, penalty: float = _PENALTY) -> np.ndarray:
         """Drop features that the error does not need, those with the widest bandwidths first. At least one stays.
 
+        Half of those that are left to try, then a quarter and so on, are dropped at once if they together are not worth
+        what one has to be.
+
         penalty : float
             What a feature has to lower the logarithm of the error by, times the number of samples.
         """
         features = np.flatnonzero(self.active)
         by_feature, ridge = dict(zip(features, logs, strict=False)), logs[len(features) :]
-        error = self.error(logs)
-        for feature in sorted(features, key=lambda feature: -by_feature[feature])[: len(features) - 1]:
-            self.active[feature] = False
+        error, left = self.error(logs), sorted(features, key=lambda feature: -by_feature[feature])[: len(features) - 1]
+        size = len(left)
+        while left:
+            size = max(1, min(size, len(left)) // 2)
+            some = left[:size]
+            self.active[some] = False
             without = self.error(np.append([by_feature[k] for k in np.flatnonzero(self.active)], ridge))
             rise = np.log(without + self._no_error) - np.log(error + self._no_error)
             if rise <= penalty / self._n_errors:
-                error = without
+                error, left, size = without, left[size:], 4 * size
             else:
-                self.active[feature] = True
+                self.active[some] = True
+                left = left if size > 1 else left[1:]
         return np.append([by_feature[k] for k in np.flatnonzero(self.active)], ridge)
 
     def _objective(self, logs):
@@ -168,7 +175,7 @@ class BandwidthDescent:
         deviations[bandwidths] = logs[bandwidths] - logs[bandwidths].mean()
         error += self._no_error
         objective = np.log(error / self._variance) + shrinkage * deviations @ deviations
-        return _rounded(objective), _rounded(gradient / error + 2 * shrinkage * deviations)
+        return _rounded(objective), _rounded(gradient / error + 2 * shrinkage * deviations, _SLOPE_BITS)
 
     def _error(self, logs):
         """The error and its gradient, zero for a compact kernel."""
@@ -190,7 +197,7 @@ class BandwidthDescent:
         return known
 
 
-def _rounded(numbers):
+def _rounded(numbers, bits=_BITS):
     """Numbers in few digits: sums of the same samples in another order must not lead a search elsewhere."""
-    unit = np.ldexp(1.0, np.frexp(np.abs(numbers).max())[1] - _BITS)
+    unit = np.ldexp(1.0, np.frexp(np.abs(numbers).max())[1] - bits)
     return np.round(numbers / unit) * unit
