@@ -59,9 +59,14 @@ MEAN_SQUARE = 2.0**-51
 TAIL = 1e-5
 # Weights below this, in relation to the largest of their row, are nothing to a polynomial.
 MIN_SHARE = 1e-24
-# A feature whose variance among the keys in reach is below this, in squares of the lesser of bandwidth and range, is
-# constant there.
-CONSTANT_FEATURE = 1e-10
-# Eigenvalues of a correlation matrix below this tell of terms that depend on each other. A lower limit would let
-# rounding into the fit.
+# Below this variance of a feature among the keys in reach, in squares of the lesser of bandwidth and range, a slope
+# hangs by keys of hardly any weight: fast sums may have left them out, and the keys themselves are looked at.
+FAINT_VARIANCE = 1e-10
+# Eigenvalues of a correlation matrix below this tell of terms that nearly depend on each other; rounding in fast sums
+# would decide.
 MIN_EIGENVALUE = 1e-6
+# About and below this, terms do depend on each other, and the direction is left out: of sums of the keys themselves,
+# and of fast sums. What of the latter may be neither is looked at again.
+NO_EIGENVALUE, NO_EIGENVALUE_OF_FAST_SUMS = 1e-9, 1e-7
+# Keys of less than this share of the lightest weight that a slope hangs by are nothing to it.
+FAINT_SHARE = 1e-20

@@ -1,20 +1,25 @@
 """bandwidth_path: how well each bandwidth of a user's own grid does."""
 
+import warnings
+
 import numpy as np
 from sklearn.utils import Bunch
 
 from sknw._algorithms import ALGORITHMS
-from sknw._fit._fallbacks import FALLBACKS
+from sknw._fit._fallbacks import FALLBACKS, numeric_fallback
 from sknw._problem._bases import BASES
 from sknw._problem._problem import Problem
 from sknw._problem._rows import Rows
-from sknw._selection._criteria import CRITERIA, SearchOptions
+from sknw._selection._criteria import CRITERIA, SearchOptions, are_lowest
+from sknw._selection._outcomes import decided_by_copies
 from sknw._selection._rules import criterion_path
 from sknw._validation import (
     check_bandwidths,
     check_coordinates,
+    check_counts,
     check_degree,
     check_kernel,
+    check_limit,
     check_metric,
     check_n_features,
     check_name,
@@ -30,7 +35,9 @@ def bandwidth_path(
     kernel="gaussian",
     degree=0,
     criterion="loo",
+    limit=None,
     sample_weight=None,
+    sample_weight_type="auto",
     metric="euclidean",
     metric_params=None,
     algorithm="auto",
@@ -64,11 +71,19 @@ def bandwidth_path(
         The mean squared leave-one-out error, generalised cross-validation, or the corrected Akaike information
         criterion. Lower is better.
 
+    limit : float or None, default=None
+        For degrees 1 and 2, what the absolute weights of all targets in a prediction may sum up to, as in
+        :class:`LocalPolynomialRegressor`. With that of its `limit_`, scores are those of
+        its search; None is no limit.
+
     sample_weight : array-like of shape (n_samples,), default=None
-        Integers count repetitions of a row.
+        How much each row counts.
+
+    sample_weight_type : {"auto", "frequency", "importance"}, default="auto"
+        What weights mean. By "auto", integers count repetitions of a row.
 
     metric : str or callable, default="euclidean"
-        Other metrics take one bandwidth only.
+        Other metrics take one bandwidth only, and degree 0.
 
     metric_params : dict, default=None
         Further arguments for the metric.
@@ -88,6 +103,11 @@ def bandwidth_path(
         `bandwidths` as given, their `scores` of shape (n_bandwidths,), the `criterion`, `best_index` (of the largest
         bandwidth with the lowest score), `best_bandwidth` and `best_score`.
 
+    Warns
+    -----
+    UserWarning
+        If integer weights were taken for counts, and repetitions of rows decided which bandwidth is best.
+
     Raises
     ------
     ValueError, TypeError
@@ -103,21 +123,27 @@ def bandwidth_path(
     (array([0.793, 0.718, 0.694, 0.947]), 0.4)
     """
     algorithm = check_name(algorithm, ("auto", *ALGORITHMS), "algorithm")
-    options = SearchOptions(algorithm, check_name(fallback, FALLBACKS, "fallback"), n_jobs)
+    fallback = numeric_fallback(check_name(fallback, FALLBACKS, "fallback"))
+    options = SearchOptions(algorithm, fallback, n_jobs)
     criterion, degree = check_name(criterion, CRITERIA, "criterion"), check_degree(degree)
     distance, metric, metric_params = check_metric(metric, metric_params)
-    kernel, basis = check_kernel(kernel), BASES[degree]
+    kernel, basis, limit = check_kernel(kernel), BASES[degree], check_limit(limit)
     if not basis.keeps_range:
-        check_coordinates(distance, metric, f"degree={degree!r}")
+        check_coordinates(distance, metric, f"degree={degree}")
+    features = getattr(X, "columns", None)
     X, y, sample_weight = check_training_data(X, y, sample_weight, distance)
     check_n_features(X.shape[1], degree)
-    bandwidths = check_bandwidths(bandwidths, distance, metric, X.shape[1])
-    rows = Rows(X, y.reshape(len(y), -1), sample_weight)
+    features = range(X.shape[1]) if features is None else features
+    bandwidths = check_bandwidths(bandwidths, distance, metric, features)
+    counts = check_counts(sample_weight, sample_weight_type)
+    rows = Rows(X, y.reshape(len(y), -1), sample_weight, counts)
     basis = basis.determined_by(int(np.count_nonzero(sample_weight)), X.shape[1])
-    problem = Problem(rows, distance(rows, 1.0, metric, metric_params), kernel, basis)
+    problem = Problem(rows, distance(rows, 1.0, metric, metric_params), kernel, basis, limit=limit)
     scores = criterion_path(problem, bandwidths, criterion, options)
-    lowest = np.flatnonzero(scores == scores.min())
+    lowest = np.flatnonzero(are_lowest(scores, criterion, rows))
     best = int(max(lowest, key=lambda k: tuple(np.atleast_1d(bandwidths[k]))))
+    if sample_weight_type == "auto" and counts.max() > 1:
+        _warn_of_copies(problem.with_bandwidth(bandwidths[best]), options, bandwidths)
     return Bunch(
         bandwidths=bandwidths,
         scores=scores,
@@ -126,3 +152,11 @@ def bandwidth_path(
         best_bandwidth=bandwidths[best],
         best_score=float(scores[best]),
     )
+
+
+def _warn_of_copies(problem, options, bandwidths):
+    """Tell the caller of the function if the best bandwidth is that for weights which are no counts."""
+    at_smallest = bool((problem.distance.bandwidth <= bandwidths.min(axis=0)).all())
+    copies = decided_by_copies(problem, options, at_smallest)
+    if copies:
+        warnings.warn(copies, UserWarning, stacklevel=3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
@@ -9,7 +10,7 @@ from sknw._algorithms import ALGORITHMS, build
 from sknw._fit._attention_matrix import AttentionMatrix
 from sknw._fit._fallbacks import FALLBACKS, warn_unreached
 from sknw._fit._fit import Fit
-from sknw._fit._gradient import query_gradient
+from sknw._fit._query_gradient import query_gradient
 from sknw._fit._weights import attention_weights
 from sknw._problem._distances import DISTANCES
 from sknw._problem._problem import Problem
@@ -20,7 +21,9 @@ from sknw._selection._rules import RULES, choose_bandwidth
 from sknw._validation import (
     all_or_nothing,
     check_bandwidth,
+    check_clip,
     check_coordinates,
+    check_counts,
     check_name,
     check_queries,
     check_training_data,
@@ -42,8 +45,9 @@ class KernelEstimator(CallbackSupportMixin, BaseEstimator):
 class KernelSmoother(KernelEstimator):
     """An estimator whose predictions are sums of the targets, with weights that fall with the distance of their keys.
 
-    A subclass has the parameters `bandwidth`, `algorithm`, `fallback`, `random_state` and `n_jobs`. Its `_parameters`
-    gives a distance, its metric and the metric's parameters, and the other fields of a `Problem`.
+    A subclass has the parameters `bandwidth`, `sample_weight_type`, `algorithm`, `fallback`, `clip`, `random_state` and
+    `n_jobs`. Its `_parameters` gives a distance, its metric and the metric's parameters, and the other fields of a
+    `Problem`.
     """
 
     _fit: Fit
@@ -63,7 +67,8 @@ class KernelSmoother(KernelEstimator):
             Their targets.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            How much each row counts; not negative, and not all zero.
+            How much each row counts; not negative, and not all zero. `sample_weight_type` says in what sense. The
+            targets of a row without weight may be missing.
 
         Returns
         -------
@@ -73,21 +78,34 @@ class KernelSmoother(KernelEstimator):
         Warns
         -----
         UserWarning
-            If the search for a bandwidth ended at its smallest or largest, with what that means.
+            If the search for a bandwidth ended at its smallest or largest, with what that means; or if integer weights
+            were taken for counts, and copies of rows decided.
 
         Raises
         ------
         ValueError, TypeError
-            If the data or a parameter cannot be used, with what was wanted and what was got.
+            If the data or a parameter cannot be used, with what was wanted and what was got: dates too, which have no
+            unit of their own.
         """
         with progress(self, X, y) as step, all_or_nothing(self):
             (distance, metric, metric_params), parameters = self._parameters()
             algorithm = check_name(self.algorithm, ("auto", *ALGORITHMS), "algorithm")
-            options = SearchOptions(algorithm, self._fallback(), self.n_jobs, self.random_state, step)
+            check_clip(self.clip, distance)
             X, y, sample_weight = check_training_data(X, y, sample_weight, distance, self)
-            bandwidth = check_bandwidth(self.bandwidth, distance, metric, X.shape[1], RULES)
+            counts = check_counts(sample_weight, self.sample_weight_type)
+            options = SearchOptions(
+                algorithm,
+                self._fallback(),
+                self.n_jobs,
+                self.random_state,
+                step,
+                getattr(self, "feature_names_in_", None),
+                self.sample_weight_type == "auto" and counts.max() > 1,
+            )
+            features = getattr(self, "feature_names_in_", range(X.shape[1]))
+            bandwidth = check_bandwidth(self.bandwidth, distance, metric, features, RULES)
             rule = bandwidth if isinstance(bandwidth, str) else None
-            rows = Rows(X, y.reshape(len(y), -1), sample_weight)
+            rows = Rows(X, y.reshape(len(y), -1), sample_weight, counts)
             keys = distance(rows, None if rule else bandwidth, metric, metric_params)
             problem, search = self._choose(rule, Problem(rows, keys, **parameters), options)
             if search is not None:
@@ -132,10 +150,7 @@ class KernelSmoother(KernelEstimator):
         >>> model.gradient([[0.5]]).round(6)
         array([[2.]])
         """
-        check_is_fitted(self)
-        distance = self._fit.problem.distance
-        check_coordinates(distance, distance.metric, "gradient")
-        return self._shaped(query_gradient(self._fit.problem, self._queries(X), self.n_jobs), axis=2)
+        return self._by_feature(lambda queries: query_gradient(self._fit.problem, queries, self.n_jobs), X, "gradient")
 
     def attention_weights(self, X, *, sparse=False):
         """Compute the weight of each target in the prediction for each query.
@@ -157,12 +172,12 @@ class KernelSmoother(KernelEstimator):
         Warns
         -----
         UserWarning
-            If no sample is in reach of some query, with their number and what `fallback` gave them.
+            If no sample is in reach of some query, with what `fallback` gave it.
         """
         queries, fallback = self._queries(X), self._fallback()
         weights, n_unreached = attention_weights(self._fit, queries, fallback, sparse=sparse, n_jobs=self.n_jobs)
         if n_unreached:
-            warn_unreached(n_unreached, len(queries), self.kernel_.name, fallback)
+            warn_unreached(self.kernel_.name, fallback)
         return weights
 
     @property
@@ -182,8 +197,27 @@ class KernelSmoother(KernelEstimator):
         """The fallback, which may have changed since `fit`: all that depends on it is computed when it is asked for."""
         return check_name(self.fallback, FALLBACKS, "fallback")
 
-    def _queries(self, X):
-        """Queries, checked, as points of the fit."""
+    def _queries(self, X, clip=True):
+        """Queries, checked, and clipped if the estimator clips, as points of the fit."""
         check_is_fitted(self)
         distance = self._fit.algorithm.problem.distance
-        return distance.transform(check_queries(self, X, distance))
+        X = check_queries(self, X, distance)
+        return distance.transform(np.clip(X, *self._range) if clip and self.clip else X)
+
+    def _by_feature(self, function, X, name):
+        """What a function gives for queries, (n_queries, n_features, n_outputs), zero in features that are clipped."""
+        queries = self._queries(X)
+        distance = self._fit.problem.distance
+        check_coordinates(distance, distance.metric, name)
+        numbers = function(queries)
+        if self.clip:
+            low, high = self._range
+            X = check_queries(self, X, distance)
+            numbers[(low > X) | (high < X)] = 0
+        return self._shaped(numbers, axis=2)
+
+    @property
+    def _range(self):
+        """The lowest and the highest sample in each feature."""
+        frame = self._fit.problem.rows.frame
+        return frame.key_low, frame.key_high

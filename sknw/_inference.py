@@ -6,14 +6,16 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sknw._base import KernelSmoother
-from sknw._fit._fallbacks import warn_unreached
-from sknw._fit._intervals import intervals
-from sknw._fit._intervals import quantiles as _quantiles
-from sknw._fit._leave_one_out import leave_one_out
+from sknw._fit._fallbacks import numeric_fallback, warn_few, warn_unreached
+from sknw._fit._intervals import intervals, least_samples
+from sknw._fit._leave_one_out import predict_left_out
+from sknw._fit._noise import quantiles as _quantiles
+from sknw._fit._noise import residual_variances
 from sknw._fit._predictions import predict
-from sknw._fit._standard_errors import effective_sizes, predict_with_errors, residual_noise
+from sknw._fit._standard_errors import effective_sizes, predict_with_errors
 from sknw._fit._support import distance_beyond, nearest_distances
-from sknw._validation import check_coverage, check_quantiles, check_share
+from sknw._selection._noise import choose_noise
+from sknw._validation import check_quantiles, check_share
 
 
 class KernelRegressor(MultiOutputMixin, RegressorMixin, KernelSmoother):
@@ -58,13 +60,13 @@ class KernelRegressor(MultiOutputMixin, RegressorMixin, KernelSmoother):
         Warns
         -----
         UserWarning
-            If no sample is in reach of some query, with their number and what `fallback` gave them.
+            If no sample is in reach of some query, with what `fallback` gave it. If there is only
+            one sample, for X=None and for standard errors, which are NaN then.
 
         Raises
         ------
         ValueError
-            If X has other features than the samples, or if the fallback is "raise" and needed. For X=None and
-            for standard errors, if there is only one sample.
+            If X has other features than the samples, or if the fallback is "raise" and needed.
 
         Examples
         --------
@@ -78,30 +80,32 @@ class KernelRegressor(MultiOutputMixin, RegressorMixin, KernelSmoother):
         check_is_fitted(self)
         fallback = self._fallback()
         queries = self._fit.problem.distance.keys if X is None else self._queries(X)
+        if X is None or return_std:
+            warn_few(self._fit.problem.rows, 2, "Leave-one-out predictions and standard errors", "they are NaN")
         if return_std:
             fits, std, n_unreached = predict_with_errors(self._fit, queries, fallback, self.n_jobs)
         elif X is not None:
             fits, n_unreached = predict(self._fit, queries, fallback, self.n_jobs)
         if X is None:
-            left_out = leave_one_out(self._fit, fallback, self.n_jobs)
-            fits, n_unreached = left_out.predictions, left_out.n_unreached
+            fits, n_unreached = predict_left_out(self._fit, fallback, self.n_jobs)
         if n_unreached:
-            warn_unreached(n_unreached, len(fits), self.kernel_.name, fallback)
+            warn_unreached(self.kernel_.name, fallback)
         return (self._shaped(fits), self._shaped(std)) if return_std else self._shaped(fits)
 
     def residual_variance(self, X):
         r"""Estimate the variance of the targets about the fit, at queries.
 
-        It is the weighted mean of the squared leave-one-out errors, with the kernel's weights, at any degree of the
-        fit:
+        It is the weighted mean of the squared leave-one-out errors, at any degree of the fit:
 
         .. math::
 
-            \hat\sigma^2(q) = \frac{\sum_j w_j K(|q - x_j| / h) \, e_j^2}{\sum_j w_j K(|q - x_j| / h)}
+            \hat\sigma^2(q) = \frac{\sum_j w_j G(|q - x_j| / b) \, e_j^2}{\sum_j w_j G(|q - x_j| / b)}
 
         after J. Fan and Q. Yao (1998), Efficient estimation of conditional variance functions in stochastic regression,
-        Biometrika 85 (3), 645-660, :doi:`10.1093/biomet/85.3.645`. The errors contain those of the fit, so that it is
-        rather too large.
+        Biometrika 85 (3), 645-660, :doi:`10.1093/biomet/85.3.645`. The kernel G is the Gaussian, whatever that of the
+        fit, and the bandwidth b is the noise's own: the multiple of the fit's with which the logarithms of the errors'
+        sizes are predicted best, by the criterion "aicc", for each output. It is searched once, when it is first
+        needed. The errors contain those of the fit, so that the variance is rather too large.
 
         Parameters
         ----------
@@ -116,26 +120,27 @@ class KernelRegressor(MultiOutputMixin, RegressorMixin, KernelSmoother):
         Warns
         -----
         UserWarning
-            If no sample is in reach of some query, with their number and what `fallback` gave them.
+            If no sample is in reach of some query, with what `fallback` gave it. If there is only
+            one sample: variances are NaN then.
 
         Raises
         ------
         ValueError
-            If X has other features than the samples, if there is only one of these, or if the fallback is
-            "raise" and needed.
+            If X has other features than the samples, or if the fallback is "raise" and needed.
 
         Examples
         --------
         >>> from sknw import NadarayaWatsonRegressor
         >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 2.0, 1.0, 3.0]
         >>> NadarayaWatsonRegressor(bandwidth=1.0).fit(X, y).residual_variance([[1.5]]).round(2)
-        array([2.05])
+        array([2.46])
         """
         queries, fallback = self._queries(X), self._fallback()
-        noise, n_unreached = residual_noise(self._fit, queries, fallback, self.n_jobs)
+        warn_few(self._fit.problem.rows, 2, "Residual variances", "they are NaN")
+        variances, n_unreached = residual_variances(self._fit, self._noises(), queries, fallback, self.n_jobs)
         if n_unreached:
-            warn_unreached(n_unreached, len(queries), self.kernel_.name, fallback)
-        return self._shaped(noise**2)
+            warn_unreached(self.kernel_.name, fallback)
+        return self._shaped(variances)
 
     def predict_interval(self, X, coverage=0.9, *, scaled=False):
         r"""Predict intervals for the targets of queries, by the jackknife+.
@@ -168,20 +173,25 @@ class KernelRegressor(MultiOutputMixin, RegressorMixin, KernelSmoother):
             The share of new targets that are to be in their intervals, between 0 and 1.
 
         scaled : bool, default=False
-            Whether errors are divided by the noise level where they arose, and multiplied by that at the query, which
-            is the root of `residual_variance`: intervals are then wide where targets scatter.
+            Whether errors are divided by what is to be expected where they arose, and multiplied by that at the query:
+            the root of `residual_variance`, of the other samples, plus the squared standard error of the fit.
+            Intervals are then wide where targets scatter, and where the fit is uncertain.
 
         Returns
         -------
         interval : ndarray of shape (n_queries, 2) or (n_queries, n_outputs, 2)
             The lower and the upper end, in the unit of y. They are infinite where no sample is in reach, and
-            everywhere if there are fewer samples than coverage / (1 - coverage).
+            everywhere if there are fewer samples than coverage / (1 - coverage), or than two.
+
+        Warns
+        -----
+        UserWarning
+            If there are so few samples.
 
         Raises
         ------
         ValueError
-            If the coverage is not between 0 and 1, if X has other features than the samples, or if there is
-            only one of these.
+            If the coverage is not between 0 and 1, or if X has other features than the samples.
 
         Notes
         -----
@@ -196,24 +206,29 @@ class KernelRegressor(MultiOutputMixin, RegressorMixin, KernelSmoother):
         >>> NadarayaWatsonRegressor(bandwidth=0.5).fit(X, y).predict_interval([[1.0]], coverage=0.8).round(1)
         array([[1. , 3.1]])
         """
-        queries, coverage = self._queries(X), check_coverage(coverage)
-        return self._shaped(intervals(self._fit, queries, coverage, scaled, self._fallback(), self.n_jobs))
+        queries, coverage = self._queries(X), check_share(coverage, "coverage")
+        needed = least_samples(coverage)
+        warn_few(self._fit.problem.rows, needed, f"Intervals with coverage={coverage}", "they are infinite")
+        noises = self._noises() if scaled else None
+        return self._shaped(intervals(self._fit, queries, coverage, noises, self._fallback(), self.n_jobs))
 
     def predict_quantiles(self, X, quantiles=(0.05, 0.5, 0.95)):
         r"""Predict quantiles of the targets of queries.
 
-        They are quantiles of the distribution that gives each target the kernel's weight of its sample, which is
-        never negative, at any degree of the fit:
+        They are those of the leave-one-out errors :math:`e_i` about the fit, at any degree of it, with weights that
+        are never negative:
 
         .. math::
 
-            Q_p(q) = \min \left\{ y_i : \sum_{y_j \le y_i} w_j K(|q - x_j| / h) \ge
-            p \sum_j w_j K(|q - x_j| / h) \right\}
+            Q_p(q) = f(q) + \min \left\{ e_i : \sum_{e_j \le e_i} w_j G(|q - x_j| / b) \ge
+            p \sum_j w_j G(|q - x_j| / b) \right\}
 
-        See C. J. Stone (1977), Consistent nonparametric regression, Annals of Statistics 5 (4), 595-620,
-        :doi:`10.1214/aos/1176343886`. Each is a target, and a higher quantile is never lower. The median is
-        the weighted mean's robust sibling; the outer ones are too far out where the targets rise or fall by much
-        within a bandwidth.
+        The kernel G and the bandwidth b are those of `residual_variance`. They follow the noise, and f follows the
+        curve: quantiles of the targets themselves, with the weights of the fit, would be too far out where targets rise
+        or fall by much within a bandwidth. A higher quantile is never lower. One need not be a target, and may be
+        beyond a limit that targets have, as counts have one at zero. The outer ones ask for many errors: of twenty in
+        reach, that of 0.05 is the smallest. Far from the samples, all are those of the nearest one's error:
+        `extrapolates` tells.
 
         Parameters
         ----------
@@ -221,7 +236,8 @@ class KernelRegressor(MultiOutputMixin, RegressorMixin, KernelSmoother):
             The queries.
 
         quantiles : array-like of shape (n_quantiles,), default=(0.05, 0.5, 0.95)
-            From 0, the smallest target that has weight, to 1, the largest. Less than 1e-10 of all counts as none.
+            From 0, that of the smallest error that has weight, to 1, the largest. Less than 1e-10 of all counts as
+            none.
 
         Returns
         -------
@@ -231,7 +247,8 @@ class KernelRegressor(MultiOutputMixin, RegressorMixin, KernelSmoother):
         Warns
         -----
         UserWarning
-            If no sample is in reach of some query, with their number and what `fallback` gave them.
+            If no sample is in reach of some query, with what `fallback` gave it. If there is only one sample:
+            quantiles are NaN then.
 
         Raises
         ------
@@ -242,14 +259,17 @@ class KernelRegressor(MultiOutputMixin, RegressorMixin, KernelSmoother):
         Examples
         --------
         >>> from sknw import NadarayaWatsonRegressor
-        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 2.0, 1.0, 3.0]
-        >>> NadarayaWatsonRegressor("boxcar", bandwidth=1.0).fit(X, y).predict_quantiles([[2.0]], [0.3, 0.5, 1.0])
-        array([[1., 2., 3.]])
+        >>> from sknw.datasets import make_sine
+        >>> X, y = make_sine(n_samples=200, random_state=0)
+        >>> NadarayaWatsonRegressor(bandwidth=0.3).fit(X, y).predict_quantiles([[1.0], [4.0]]).round(1)
+        array([[0.9, 2.6, 4.2],
+               [0.8, 2.3, 4.2]])
         """
         points, fallback, levels = self._queries(X), self._fallback(), check_quantiles(quantiles)
-        targets, n_unreached = _quantiles(self._fit, points, levels, fallback, self.n_jobs)
+        warn_few(self._fit.problem.rows, 2, "Quantiles", "they are NaN")
+        targets, n_unreached = _quantiles(self._fit, self._noises(), points, levels, fallback, self.n_jobs)
         if n_unreached:
-            warn_unreached(n_unreached, len(points), self.kernel_.name, fallback)
+            warn_unreached(self.kernel_.name, fallback)
         return self._shaped(targets)
 
     def effective_sample_size(self, X):
@@ -312,7 +332,7 @@ class KernelRegressor(MultiOutputMixin, RegressorMixin, KernelSmoother):
         >>> NadarayaWatsonRegressor(bandwidth=2.0).fit(X, y).nearest_distance([[2.0], [7.0]])
         array([0., 2.])
         """
-        distances = nearest_distances(self._fit, self._queries(X))
+        distances = nearest_distances(self._fit, self._queries(X, clip=False))
         return distances.astype(self._dtype, copy=False)
 
     def extrapolates(self, X, *, share=0.01):
@@ -336,11 +356,15 @@ class KernelRegressor(MultiOutputMixin, RegressorMixin, KernelSmoother):
         extrapolates : ndarray of bool of shape (n_queries,)
             Whether to doubt the prediction.
 
+        Warns
+        -----
+        UserWarning
+            If there is only one sample: all queries elsewhere are further then.
+
         Raises
         ------
         ValueError
-            If the share is not between 0 and 1, if X has other features than the samples, or if there is only
-            one of these.
+            If the share is not between 0 and 1, or if X has other features than the samples.
 
         Examples
         --------
@@ -349,5 +373,10 @@ class KernelRegressor(MultiOutputMixin, RegressorMixin, KernelSmoother):
         >>> NadarayaWatsonRegressor(bandwidth=2.0).fit(X, y).extrapolates([[2.5], [7.0]])
         array([False,  True])
         """
-        queries, share = self._queries(X), check_share(share)
+        queries, share = self._queries(X, clip=False), check_share(share, "share")
+        warn_few(self._fit.problem.rows, 2, "Distances between samples", "all queries elsewhere count as further")
         return nearest_distances(self._fit, queries) > distance_beyond(self._fit, share)
+
+    def _noises(self):
+        """The noise of each output."""
+        return self._fit.once(choose_noise, numeric_fallback(self._fallback()), n_jobs=self.n_jobs)

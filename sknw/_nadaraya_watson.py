@@ -41,23 +41,38 @@ class NadarayaWatsonRegressor(KernelRegressor):
         - "loo": the multiple with the lowest squared leave-one-out error, from 0.0001 to 100;
         - "gcv": with the lowest generalised cross-validation criterion [5]_;
         - "aicc": with the lowest corrected Akaike information criterion [6]_, which shies away from narrow bandwidths;
-        - "ard" (automatic relevance determination): a multiple for each feature, for the lowest leave-one-out error; a
-          feature that the error does not need is dropped, with the bandwidth ``inf`` [7]_, [8]_. By its gradient where
-          the kernel is positive everywhere, else by a slower search along one feature after the other;
+        - "ard" (automatic relevance determination): a multiple for each feature, for a low leave-one-out error and
+          simplicity: deviations of the logarithms of the multiples from their mean cost 2 / n of their squares, in the
+          logarithm of the error, and a feature that lowers it by no more than 2 / n is dropped, with the bandwidth
+          ``inf`` [7]_, [8]_. By the gradient where the kernel is positive everywhere, else by a slower search along one
+          feature after the other;
         - "scott": n**(-1 / (d + 4)), with d features that vary;
         - "silverman": (n * (d + 2) / 4)**(-1 / (d + 4)).
 
         The rules of thumb are made for density estimation by a Gaussian kernel [3]_, [4]_ and know nothing of y.
         For other metrics than the Euclidean, the criteria choose a multiple of the root of half the mean squared
         distance. With more than 2000 samples (20 000 where each bandwidth takes n log n), they search on a part of
-        them, and refine what they find with the errors of a part among all.
+        them, and refine what they find with the errors of a part among all. Where scores differ by rounding only, the
+        widest bandwidth is taken. The score of a compact kernel has jumps and kinks where the bandwidth reaches from
+        one sample to another: for up to some 40 samples all of them are tried, for more a part, and for more than 1000
+        only those where a sample has its nearest neighbours.
 
     metric : str or callable, default="euclidean"
         A metric of :func:`scipy.spatial.distance.cdist`, a function of two rows, or "precomputed": X is then the
-        matrix of distances, of shape (n_samples, n_samples) in `fit` and (n_queries, n_samples) later.
+        matrix of distances, of shape (n_samples, n_samples) in `fit` and (n_queries, n_samples) later. A search for
+        the bandwidth computes distances once and keeps them, where they fit 128 megabytes, as those between 4096
+        samples do; of more samples, blocks of distances serve all bandwidths that are tried together.
 
     metric_params : dict, default=None
         Further arguments for the metric.
+
+    sample_weight_type : {"auto", "frequency", "importance"}, default="auto"
+        What `sample_weight` means in leave-one-out, in the rules for bandwidths, standard errors and intervals.
+
+        - "frequency": integers that count how many equal samples a row stands for; leave-one-out leaves out one;
+        - "importance": how much a row counts, which stands for one sample; leave-one-out leaves out all of it;
+        - "auto": "frequency" if all are integers, else "importance". Integers that are no counts, such as populations
+          or kilograms, need "importance"; a warning says so where copies of rows decided upon a bandwidth.
 
     algorithm : {"auto", "brute", "cells", "tree"}, default="auto"
         How the sums are computed. It has no influence on the result.
@@ -65,7 +80,8 @@ class NadarayaWatsonRegressor(KernelRegressor):
         - "brute": all pairs of queries and samples, for any problem;
         - "cells": sorted samples, in n log n, for one feature (or one with a finite bandwidth) and every kernel of the
           table but "cosine", and "cauchy" only where no two samples are further apart than some 300 bandwidths; for two
-          features and the Gaussian kernel, where some 200 bandwidths by 200 hold all samples;
+          features and the Gaussian kernel, where some 1400 bandwidths by 1400 hold all samples, or fewer for several
+          outputs;
         - "tree": neighbouring samples in leaves, of which those out of reach are passed over, for up to six features
           with finite bandwidths and all kernels that fall; what it leaves out of the sums changes a prediction by less
           than 1e-10 of the range of the targets;
@@ -74,8 +90,13 @@ class NadarayaWatsonRegressor(KernelRegressor):
     fallback : {"nearest", "mean", "nan", "raise"}, default="nearest"
         What a query gets that no sample has any weight for, which happens with compact kernels: the value of the
         nearest sample (ties averaged), which is the limit of a shrinking bandwidth; the mean of all targets; NaN; or an
-        error. A warning tells how many queries were concerned; in a search over small bandwidths, where that is to be
-        expected, silence it with ``warnings.filterwarnings("ignore", message=".*no training row in reach")``.
+        error. A warning tells of it, in one text for all calls; ``effective_sample_size(X) == 0`` tells which queries
+        were concerned. In a search over small bandwidths, where that is to be expected, silence it with
+        ``warnings.filterwarnings("ignore", message=".*no training row in reach")``.
+
+    clip : bool, default=False
+        Whether features of queries beyond the range of the samples count as its end. `nearest_distance` and
+        `extrapolates` see them as they are.
 
     random_state : int, RandomState instance or None, default=None
         Draws the samples that a bandwidth is searched with, where there are many. An int makes it reproducible.
@@ -120,13 +141,13 @@ class NadarayaWatsonRegressor(KernelRegressor):
 
     Notes
     -----
-    Integer sample weights count repetitions of a row; a row of weight zero is as good as absent. Leave-one-out, in
-    ``predict(None)`` and for the bandwidth, leaves out one repetition: a row of weight 3 is predicted with 2 of it,
-    as each of three equal rows would be. Where weights are not all integers, they express importance, and the whole row
-    is left out. The criteria are weighted means over the samples. A row with a duplicate is predicted from it, so that
-    duplicates draw the bandwidth towards zero; where they decide, a warning tells their share. To leave out all copies
-    of a row together, search with :class:`~sklearn.model_selection.GridSearchCV` and
-    :class:`~sklearn.model_selection.GroupKFold`.
+    By default, integer sample weights count repetitions of a row; a row of weight zero is as good as absent.
+    Leave-one-out, in ``predict(None)`` and for the bandwidth, leaves out one repetition: a row of weight 3 is predicted
+    with 2 of it, as each of three equal rows would be. Where weights are not all integers, or `sample_weight_type` says
+    so, they express importance, and the whole row is left out. The criteria are weighted means over the samples. A row
+    with a duplicate is predicted from it, so that duplicates draw the bandwidth towards zero; where they decide, a
+    warning tells their share. To leave out all copies of a row together, search with
+    :class:`~sklearn.model_selection.GridSearchCV` and :class:`~sklearn.model_selection.GroupKFold`.
 
     By "brute", predictions take time in proportion to the number of queries times the number of samples; by
     "cells", to their sum, but for sorting; by "tree", to the number of pairs that are about in reach of each other.
@@ -175,8 +196,10 @@ class NadarayaWatsonRegressor(KernelRegressor):
         *,
         metric="euclidean",
         metric_params=None,
+        sample_weight_type="auto",
         algorithm="auto",
         fallback="nearest",
+        clip=False,
         random_state=None,
         n_jobs=None,
     ):
@@ -184,8 +207,10 @@ class NadarayaWatsonRegressor(KernelRegressor):
         self.bandwidth = bandwidth
         self.metric = metric
         self.metric_params = metric_params
+        self.sample_weight_type = sample_weight_type
         self.algorithm = algorithm
         self.fallback = fallback
+        self.clip = clip
         self.random_state = random_state
         self.n_jobs = n_jobs
 

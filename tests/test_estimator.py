@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+import re
 import tracemalloc
 import warnings
 
@@ -40,7 +41,7 @@ CONFIGURATIONS = [
     NadarayaWatsonRegressor(bandwidth="scott"),
     NadarayaWatsonRegressor("exponential", 0.5, n_jobs=2),
     LocalPolynomialRegressor("epanechnikov", 2, "scott"),
-    LocalPolynomialRegressor(degree=0),
+    LocalPolynomialRegressor(degree=0, metric="precomputed"),
     LocalPolynomialRegressor(bandwidth="ard", ridge=0.1),
     AttentionRegressor(n_heads=1),
     AttentionRegressor(degree=0, n_heads=1, n_rounds="gcv"),
@@ -235,7 +236,7 @@ def test_a_vanishing_bandwidth_is_the_nearest_neighbour_and_a_huge_one_the_mean(
     nearest = Y[pairwise_distances(at, X).argmin(axis=1)]
     model = NadarayaWatsonRegressor(kernel, 1e-12)
     if KERNELS[kernel].support == 1:
-        with pytest.warns(UserWarning, match="30 of 30 queries have no training row in reach"):
+        with pytest.warns(UserWarning, match="Some queries have no training row in reach"):
             np.testing.assert_allclose(model.fit(X, Y).predict(at), nearest)
     elif kernel not in ("constant", "cauchy"):
         np.testing.assert_allclose(model.fit(X, Y).predict(at), nearest)
@@ -345,7 +346,7 @@ def test_a_boxcar_is_the_mean_of_the_neighbours_in_a_radius():
 )
 def test_fallbacks(fallback, want):
     model = NadarayaWatsonRegressor("boxcar", 0.5, fallback=fallback).fit([[0.0], [1.0], [3.0]], [1, 2, 3])
-    alone = "2 of 3 queries have no training row in reach of the kernel 'boxcar': "
+    alone = "Some queries have no training row in reach of the kernel 'boxcar': "
     with pytest.warns(UserWarning, match=f"{alone}.*fallback='{fallback}'"):
         np.testing.assert_allclose(model.predict([[9.0], [2.0], [1.1]]), [*want, 2.0])
     with pytest.warns(UserWarning, match=alone):
@@ -354,6 +355,20 @@ def test_fallbacks(fallback, want):
     with pytest.warns(UserWarning, match=alone):
         sparse = model.attention_weights([[9.0], [2.0], [1.1]], sparse=True)
     np.testing.assert_array_equal(sparse.toarray(), weights)
+
+
+@pytest.mark.parametrize("scoring", [None, "neg_mean_absolute_error"])
+def test_a_search_over_narrow_bandwidths_has_one_text_of_warning(scoring):
+    search = GridSearchCV(NadarayaWatsonRegressor("epanechnikov"), {"bandwidth": [0.1, 0.2, 0.3, 0.5]}, scoring=scoring)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        search.fit(X, Y)
+    (text,) = {str(each.message) for each in caught}
+    assert not re.search(r"\d", text.replace("is 0", ""))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", message=".*no training row in reach")
+        search.fit(X, Y)
 
 
 def test_the_fallback_can_raise():

@@ -33,6 +33,7 @@ FLOORS = [
         "_local_polynomial",
         "_nadaraya_watson",
         "_progress",
+        "_tables",
         "_validation",
     ],
     ["_attention", "_selection"],

@@ -77,9 +77,13 @@ def test_the_error_of_several_outputs_is_in_units_of_their_variances():
 
 def test_one_row_has_no_others():
     model = NadarayaWatsonRegressor(bandwidth=1.0).fit([[1.0]], [2.0])
-    with pytest.raises(ValueError, match="at least two training rows"):
-        model.predict(None)
+    with pytest.warns(UserWarning, match="Leave-one-out predictions .* need at least 2 samples .* they are NaN"):
+        assert np.isnan(model.predict(None)).all()
     np.testing.assert_array_equal(model.fit([[1.0]], [2.0], [3]).predict(None), [2.0])
+    # A row without weight has one other.
+    model.fit([[1.0], [3.0]], [2.0, np.nan], sample_weight=[0.5, 0])
+    with pytest.warns(UserWarning, match="they are NaN"):
+        np.testing.assert_array_equal(model.predict(None), [np.nan, 2.0])
 
 
 @pytest.mark.filterwarnings("ignore:.*no training row in reach:UserWarning")
@@ -187,7 +191,10 @@ def test_scores_of_a_search_are_those_of_each_bandwidth(degree, kernel, rng):
     # All pairs at once, each once, and only those that are near: at bandwidths from wide to narrow.
     x, weight = rng.normal(size=(150, 2)), rng.integers(0, 3, 150)
     labels = np.sin(x[:, 0]) + 0.1 * rng.normal(size=150)
-    search = LocalPolynomialRegressor(kernel, degree).fit(x, labels, weight).bandwidth_search_
+    fitted = LocalPolynomialRegressor(kernel, degree).fit(x, labels, weight)
+    search = fitted.bandwidth_search_
     for number in range(0, len(search.scores), 3):
-        model = LocalPolynomialRegressor(kernel, degree, search.bandwidths[number], algorithm="brute")
+        model = LocalPolynomialRegressor(
+            kernel, degree, search.bandwidths[number], limit=fitted.limit_, algorithm="brute"
+        )
         np.testing.assert_allclose(search.scores[number], score(model.fit(x, labels, weight)), rtol=1e-7)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from sknw import LocalPolynomialRegressor, NadarayaWatsonRegressor, bandwidth_path
+from sknw._fit._equivalent_kernels import equivalent_kernels
 from sknw._fit._gradient import error_gradient
 from sknw._fit._standard_errors import SquaredWeights, fits_and_errors, local_fits_of_keys
 
@@ -130,7 +131,7 @@ def test_nprobust(case):
     np.testing.assert_allclose(model.predict(column(case["X_query"])), case["estimate"], rtol=1e-9)
     for query, want in zip(problem.distance.transform(column(case["X_query"])), case["se"], strict=True):
         at = query[None]
-        rows = local_fits_of_keys(problem, fit.algorithm.sums(at), at, "raise")
+        rows = local_fits_of_keys(problem, equivalent_kernels(problem, fit.algorithm.sums(at), at), at, "raise")
         squared = SquaredWeights.of(fit, np.sqrt(residual_variances(rows, case["degree"], case["vce"])))
         _, errors, _ = fits_and_errors(fit, [squared], at, "raise")
         np.testing.assert_allclose(errors[0, 0], want, rtol=1e-9)

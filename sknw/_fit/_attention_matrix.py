@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from sknw._fit._equivalent_kernels import equivalent_kernels
 from sknw._fit._fit import Fit
+from sknw._fit._predictions import sums_in_batches
 from sknw._fit._rounds import weights_of_rounds
 from sknw._fit._weights import attention_weights
-from sknw._problem._local_fit import equivalent_kernel
 from sknw._tiles import batches, row_batch
 
 
@@ -120,8 +121,11 @@ def _batches(n):
 def _leverages(fit, n_jobs):
     """The weight of each sample's own target in the fit at it, from one pass of sums."""
     problem, keys = fit.problem, fit.problem.distance.keys
-    sums = fit.algorithm.sums(keys, n_jobs=n_jobs)
-    shares = problem.kernel(np.zeros(1)) * problem.rows.relative_weight * np.exp(-sums.log_scale)
-    shares = np.divide(shares, sums.values[:, -1], out=np.zeros(len(shares)), where=shares > 0)
-    z = problem.basis.seen_from(keys, sums.expansion_point)
-    return shares * equivalent_kernel(problem.basis, sums, keys, problem.conditions).at(z)
+    own, leverages = problem.kernel(np.zeros(1)) * problem.rows.relative_weight, np.zeros(len(keys))
+    for batch, sums in sums_in_batches(fit, keys, n_jobs):
+        some = np.flatnonzero(own[batch])
+        points = keys[batch][some]
+        local = equivalent_kernels(problem, sums.take(some), points)
+        shares = own[batch][some] * np.exp(-local.sums.log_scale) / local.sums.values[:, -1]
+        leverages[batch][some] = shares * local.at(problem.basis, points)
+    return leverages

@@ -17,16 +17,17 @@ from typing import NamedTuple
 import numpy as np
 
 from sknw._accuracy import PRODUCT_UNDERFLOW
+from sknw._fit._equivalent_kernels import equivalent_kernels
 from sknw._kernels import weights_and_log_slopes
-from sknw._problem._definition import kernel_rows, relative_rows, sums_of_rows
-from sknw._problem._local_fit import EquivalentKernel, solve, target_means
+from sknw._problem._definition import relative_rows, sums_of_rows
+from sknw._problem._local_fit import target_means
 from sknw._problem._monomials import monomials
 from sknw._problem._problem import Problem
 from sknw._problem._sums import Sums
 from sknw._tiles import map_tiles
 
 # Numbers in a tile: few enough that it stays in the cache between its steps.
-_TILE_NUMBERS = 300_000
+TILE_NUMBERS = 300_000
 
 # Up to this square of the largest distance from the centre, in bandwidths, squared distances are products of matrices.
 # Those below a share of it would lose more than five digits, and are computed again; more than a share of all pairs
@@ -36,7 +37,7 @@ _NEAR = 1e-4
 _MAX_NEAR = 0.1
 
 
-class _SeenKeys(NamedTuple):
+class SeenKeys(NamedTuple):
     """The keys about one expansion point.
 
     Parameters
@@ -53,7 +54,7 @@ class _SeenKeys(NamedTuple):
     terms: np.ndarray
 
     @classmethod
-    def of(cls, problem: Problem, queries: np.ndarray) -> _SeenKeys:
+    def of(cls, problem: Problem, queries: np.ndarray) -> SeenKeys:
         """Those of a problem about a point amid queries."""
         basis = problem.basis
         point = basis.expansion_point(queries, problem.distance.coordinates.bounds)
@@ -72,7 +73,9 @@ class LocalTangents:
     rows : ndarray of shape (n_queries, n_keys)
         Rows of the kernel matrix, in any unit. Keys without weight need not be zero in them.
     queries : ndarray of shape (n_queries, n_coordinates)
-    keys : _SeenKeys
+    keys : SeenKeys
+    left_out : ndarray of shape (n_queries,), default=None
+        For each query the index of a row of which one sample is not in the rows.
 
     Attributes
     ----------
@@ -80,11 +83,20 @@ class LocalTangents:
         The sums of kernel times sample weight.
     fits : ndarray of shape (n_queries, n_outputs)
         Without the offset of the targets.
+    is_drawn : ndarray of shape (n_queries,) of bool
+        Which fits the limit has changed. All else is for those that it has not.
     ridge_slopes : ndarray of shape (n_queries, n_outputs)
         Derivatives of the fits by the logarithm of the ridge.
     """
 
-    def __init__(self, problem: Problem, rows: np.ndarray, queries: np.ndarray, keys: _SeenKeys):
+    def __init__(
+        self,
+        problem: Problem,
+        rows: np.ndarray,
+        queries: np.ndarray,
+        keys: SeenKeys,
+        left_out: np.ndarray | None = None,
+    ):
         self._queries, self._keys = queries, keys
         basis, conditions = problem.basis, problem.conditions
         sums = Sums(rows @ keys.columns, np.zeros(len(rows)), np.tile(keys.point, (len(rows), 1)))
@@ -92,27 +104,23 @@ class LocalTangents:
         if len(redo):
             counting = problem.rows.exclude(rows[redo], None, 0.0)
             sums.put(redo, sums_of_rows(problem, counting, np.zeros(len(redo))))
-        self.total = sums.values[:, -1:]
-        targets, (means, _) = target_means(basis, sums), basis.moments(sums, basis.degree)
-        z = basis.seen_from(queries, sums.expansion_point)
-        self._terms = monomials(z.shape[1], basis.degree)
+        local = equivalent_kernels(problem, sums, queries, left_out)
+        sums, self.total = local.sums, local.sums.values[:, -1:]
+        self._terms = local.kernels.terms
         self._is_mean = len(self._terms) == 1
-        deviations = self._terms(z)[:-1].T - means
-        # The equivalent kernel and the polynomials need the same inverse.
-        right = np.dstack([deviations, targets[:, :-1] - means[:, :, None] * targets[:, -1:]])
-        solution = solve(basis, sums, right, conditions)
-        kernels, slopes = EquivalentKernel(solution[:, :, 0], means, self._terms), solution[:, :, 1:]
-        self.fits = targets[:, -1] + np.einsum("mi,mik->mk", deviations, slopes)
-        constants = targets[:, -1:] - np.einsum("mi,mik->mk", means, slopes)[:, None]
-        self._kernels, self._polynomials = kernels.coefficients, np.concatenate([slopes, constants], axis=1)
-        if len(redo):
-            step = keys.point - sums.expansion_point[redo]
-            self._kernels[redo] = self._terms.shifted(self._kernels[redo], step)
-            self._polynomials[redo] = self._shifted(self._polynomials[redo], step)
+        self.fits, self.is_drawn = local.fits(basis), local.is_drawn
+        means, slopes = local.kernels.means, local.polynomials
+        constants = target_means(basis, sums)[:, -1:] - np.einsum("mi,mik->mk", means, slopes)[:, None]
+        self._kernels, self._polynomials = local.kernels.coefficients, np.concatenate([slopes, constants], axis=1)
+        seen = np.flatnonzero((sums.expansion_point != keys.point).any(axis=1))
+        if len(seen):
+            step = keys.point - sums.expansion_point[seen]
+            self._kernels[seen] = self._terms.shifted(self._kernels[seen], step)
+            self._polynomials[seen] = self._shifted(self._polynomials[seen], step)
         self.ridge_slopes = np.zeros_like(self.fits)
         self._has_ridge = problem.ridge > 0 and not self._is_mean
         if self._has_ridge:
-            self.ridge_slopes -= np.einsum("mi,i,mik->mk", kernels.slopes, conditions.penalty, slopes)
+            self.ridge_slopes -= np.einsum("mi,i,mik->mk", local.kernels.slopes, conditions.penalty, slopes)
 
     def _shifted(self, polynomials, step):
         """Coefficients of polynomials, (n, n_monomials, n_outputs), about the expansion point plus a step for each."""
@@ -128,7 +136,7 @@ class LocalTangents:
         return slopes
 
     @cached_property
-    def _equivalent(self):
+    def equivalent(self) -> np.ndarray:
         """The equivalent kernel over the kernel, at each key: (n_queries, n_keys)."""
         return self._kernels @ self._keys.terms[-len(self._terms) :]
 
@@ -148,39 +156,10 @@ class LocalTangents:
         mixed = np.einsum("mk,mik->mi", factors, self._polynomials)
         change = np.hstack([factors, -mixed]) @ self._keys.terms
         if not self._is_mean:
-            change *= self._equivalent
+            change *= self.equivalent
         if self._has_ridge:
             change += (factors * self.ridge_slopes).sum(axis=1, keepdims=True)
         return change
-
-
-def query_gradient(problem: Problem, queries: np.ndarray, n_jobs: int | None = None) -> np.ndarray:
-    """The derivatives of fits by the features of queries: (n_queries, n_features, n_outputs).
-
-    For distances with coordinates. Where K has a kink, its slope is taken to be zero. So is the derivative of a query
-    that no key has any weight for, and that by a feature without influence.
-    """
-    distance, weight, n_outputs = problem.distance, problem.rows.relative_weight, problem.rows.targets.shape[1]
-    gradient = np.zeros((len(queries), problem.rows.keys.shape[1], n_outputs))
-
-    def put(tile):
-        rows, _ = kernel_rows(problem, queries[tile])
-        reached = np.flatnonzero(rows @ weight > 0)
-        if len(reached) == 0:
-            return
-        rows, points = rows[reached], queries[tile][reached]
-        local = LocalTangents(problem, rows, points, _SeenKeys.of(problem, points))
-        change = 2 / local.total * problem.kernel.log_slope(distance.squares(points)) * rows * weight
-        slopes = local.slopes
-        for output, factors in enumerate(np.eye(n_outputs)):
-            influences = local.influences(np.tile(factors, (len(points), 1))) * change
-            pull = influences.sum(axis=1, keepdims=True) * points - influences @ distance.keys
-            slopes[:, :, output] += pull / distance.scaled_bandwidth**2
-        places = np.ix_(tile.start + reached, distance.coordinates.features)
-        gradient[places] = np.ldexp(slopes.swapaxes(1, 2), -distance.coordinates.scale_exponent).swapaxes(1, 2)
-
-    map_tiles(put, len(queries), max(1, _TILE_NUMBERS // len(problem.rows)), n_jobs)
-    return gradient
 
 
 class ErrorGradient(NamedTuple):
@@ -228,7 +207,7 @@ def error_gradient(
     """
     rows, keys = problem.rows, problem.distance.keys
     points = problem.distance.centred(keys) if points is None else points
-    seen, weight = _SeenKeys.of(problem, problem.distance.coordinates.centre[None]), rows.relative_weight[:, None]
+    seen, weight = SeenKeys.of(problem, problem.distance.coordinates.centre[None]), rows.relative_weight[:, None]
     squares = _SquaresOfKeys(problem.distance)
     columns = np.hstack([points * weight, weight])
     targets, scale = rows.targets - rows.frame.offset, rows.output_scale
@@ -238,7 +217,7 @@ def error_gradient(
         samples = indices[tile]
         kernel, slope = weights_and_log_slopes(problem.kernel, squares(samples))
         kernel = _without_own(problem, samples, kernel, squares)
-        local = LocalTangents(problem, kernel, keys[samples], seen)
+        local = LocalTangents(problem, kernel, keys[samples], seen, samples)
         errors = targets[samples] - local.fits
         scaled = errors * share[tile, None] * scale
         change = local.influences(4 * scaled / local.total)
@@ -250,7 +229,7 @@ def error_gradient(
         by_ridge = -2 * (scaled * local.ridge_slopes).sum()
         return (scaled * errors).sum(), by_metric, by_ridge, change.sum(axis=0)
 
-    tiles = map_tiles(tile_error, len(indices), max(1, _TILE_NUMBERS // len(points)), n_jobs)
+    tiles = map_tiles(tile_error, len(indices), max(1, TILE_NUMBERS // len(points)), n_jobs)
     error, by_metric, by_ridge, by_key = (sum(parts) for parts in zip(*tiles, strict=True))
     by_metric = by_metric + (points.T * (by_key * weight[:, 0])) @ points
     return ErrorGradient(float(error), by_metric, float(by_ridge))
@@ -300,12 +279,12 @@ def fitted_slopes(problem: Problem, n_jobs: int | None = None) -> np.ndarray:
     For distances with coordinates, by these in their units; targets in units of their standard deviation.
     """
     keys, scale = problem.distance.keys, np.sqrt(problem.rows.output_scale)
-    seen, squares = _SeenKeys.of(problem, problem.distance.coordinates.centre[None]), _SquaresOfKeys(problem.distance)
+    seen, squares = SeenKeys.of(problem, problem.distance.coordinates.centre[None]), _SquaresOfKeys(problem.distance)
 
     def tile_slopes(tile):
         samples = np.arange(tile.start, tile.stop)
         rows = _without_own(problem, samples, problem.kernel.of_square(squares(samples)), squares)
-        slopes = LocalTangents(problem, rows, keys[tile], seen).slopes * scale
+        slopes = LocalTangents(problem, rows, keys[tile], seen, samples).slopes * scale
         return np.ldexp(slopes.swapaxes(1, 2), -problem.distance.coordinates.scale_exponent)
 
-    return np.concatenate(map_tiles(tile_slopes, len(keys), max(1, _TILE_NUMBERS // len(keys)), n_jobs))
+    return np.concatenate(map_tiles(tile_slopes, len(keys), max(1, TILE_NUMBERS // len(keys)), n_jobs))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -10,17 +11,16 @@ import numpy as np
 from sknw._accuracy import MIN_WEIGHT
 from sknw._algorithms import build
 from sknw._algorithms._protocol import Path
+from sknw._fit._equivalent_kernels import equivalent_kernels
 from sknw._fit._fallbacks import FALLBACKS
 from sknw._fit._fit import Fit
-from sknw._fit._predictions import fits_from_sums
-from sknw._problem._conditions import Conditions
-from sknw._problem._local_fit import equivalent_kernel
+from sknw._fit._predictions import fits_from_sums, fits_in_reach, predict
 from sknw._problem._problem import Problem
 from sknw._problem._sums import Sums
 from sknw._tiles import batches
 
 # Numbers in the sums of several bandwidths that are held at a time.
-_PATH_NUMBERS = 2**23
+_PATH_NUMBERS = 2**21
 
 # Weights that differ by less are of the same fit, but for rounding.
 _ALIKE = 1e-6
@@ -43,8 +43,6 @@ class LeftOut:
         What they were made from.
     own_sums : ndarray of shape (n_indices, n_values)
         What the sample itself adds to that.
-    conditions : Conditions
-        Of the fits.
 
     Attributes
     ----------
@@ -62,7 +60,6 @@ class LeftOut:
     n_unreached: int
     sums: Sums
     own_sums: np.ndarray
-    conditions: Conditions
 
     leverage = property(lambda self: self._fit_to_all[0])
     one_minus_leverage = property(lambda self: self._fit_to_all[1])
@@ -73,11 +70,6 @@ class LeftOut:
         """Targets minus predictions."""
         return self.problem.rows.targets[self.indices] - self.predictions
 
-    def take(self, some: slice) -> LeftOut:
-        """Some of the samples, without the number of those that the fallback answered."""
-        sums, own_sums, conditions = self.sums.take(some), self.own_sums[some], self.conditions.take(some)
-        return LeftOut(self.problem, self.indices[some], self.predictions[some], 0, sums, own_sums, conditions)
-
     @property
     def mean_square(self) -> float:
         """The mean squared error."""
@@ -86,8 +78,8 @@ class LeftOut:
     def with_ridge(self, ridge: float) -> LeftOut:
         """Predictions from the same sums with slopes that another ridge shrinks. All samples have to be reached."""
         problem, queries = replace(self.problem, ridge=ridge), self.problem.distance.keys[self.indices]
-        fits = problem.rows.frame.offset + problem.basis.fits(self.sums, queries, problem.conditions)
-        return LeftOut(problem, self.indices, fits, 0, self.sums, self.own_sums, problem.conditions)
+        fits = problem.rows.frame.offset + fits_in_reach(problem, self.sums, queries, self.indices)
+        return LeftOut(problem, self.indices, fits, 0, self.sums, self.own_sums)
 
     @cached_property
     def _fit_to_all(self):
@@ -102,31 +94,31 @@ class LeftOut:
             return leverage, rest, rest[:, None] * self.errors
         # A sample without weight is no part of any fit.
         values[~known] = sums.values[~known]
-        everyone, queries = sums._replace(values=values), problem.distance.keys[self.indices]
-        leverage *= self._equivalent_kernel_at_samples(everyone)
-        fits = problem.basis.fits(everyone, queries, self.conditions)
-        residuals = problem.rows.targets[self.indices] - problem.rows.frame.offset - fits
+        queries = problem.distance.keys[self.indices]
+        everyone = equivalent_kernels(problem, sums._replace(values=values), queries)
+        # A kernel made from the keys has sums of its own.
+        np.divide(self.own_sums[:, -1], everyone.sums.values[:, -1], out=leverage, where=known & everyone.of_keys)
+        leverage *= everyone.at(problem.basis, queries)
+        residuals = problem.rows.targets[self.indices] - problem.rows.frame.offset - everyone.fits(problem.basis)
         residuals[~known] = self.errors[~known]
         rest = 1 - leverage
-        exact = self._one_minus_leverage_from_others()
-        same = np.flatnonzero(known & (problem.ridge == 0) & (np.abs(exact - rest) < _ALIKE))
+        exact, may_be = self._one_minus_leverage_from_others()
+        may_be &= known & (problem.ridge == 0) & ~everyone.is_drawn
+        same = np.flatnonzero(may_be & (np.abs(exact - rest) < _ALIKE))
         rest[same], residuals[same] = exact[same], exact[same, None] * self.errors[same]
         return leverage, rest, residuals
 
     def _one_minus_leverage_from_others(self):
         """The weight of all others with all its digits, if the fit to them is of the same degree, and no ridge.
 
-        NaN where there is no other.
+        NaN where there is no other. And where the limit has not changed the fit to the others.
         """
-        sums = self.sums
+        sums, problem = self.sums, self.problem
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            weight = self.own_sums[:, -1] * np.exp(-sums.log_scale) / sums.values[:, -1]
-            return 1 / (1 + weight * self._equivalent_kernel_at_samples(sums))
-
-    def _equivalent_kernel_at_samples(self, sums):
-        problem, queries = self.problem, self.problem.distance.keys[self.indices]
-        kernels = equivalent_kernel(problem.basis, sums, queries, self.conditions)
-        return kernels.at(problem.basis.seen_from(queries, sums.expansion_point))
+            queries = problem.distance.keys[self.indices]
+            others = equivalent_kernels(problem, sums, queries, self.indices)
+            weight = self.own_sums[:, -1] * np.exp(-others.sums.log_scale) / others.sums.values[:, -1]
+            return 1 / (1 + weight * others.at(problem.basis, queries)), ~others.is_drawn
 
 
 def leave_one_out(fit: Fit, fallback: str, n_jobs: int | None = None, indices: np.ndarray | None = None) -> LeftOut:
@@ -146,7 +138,7 @@ def leave_one_out(fit: Fit, fallback: str, n_jobs: int | None = None, indices: n
     queries = problem.distance.keys.take(indices, axis=0)
     sums, own_sums = _with_counts(problem, indices, fit.algorithm.sums(queries, excluded=indices, n_jobs=n_jobs))
     predictions, n_unreached = fits_from_sums(fit, sums, queries, fallback, excluded=indices)
-    return LeftOut(problem, indices, predictions, n_unreached, sums, own_sums, problem.conditions)
+    return LeftOut(problem, indices, predictions, n_unreached, sums, own_sums)
 
 
 def left_out_errors(fit: Fit, fallback: str, n_jobs: int | None = None) -> np.ndarray:
@@ -154,12 +146,22 @@ def left_out_errors(fit: Fit, fallback: str, n_jobs: int | None = None) -> np.nd
     return leave_one_out(fit, fallback, n_jobs).errors
 
 
+def predict_left_out(fit: Fit, fallback: str, n_jobs: int | None = None) -> tuple[np.ndarray, int]:
+    """Samples predicted from all others, (n_keys, n_outputs), NaN without others; how many the fallback answered."""
+    rows = fit.problem.rows
+    if rows.n_samples < 2:
+        fits, n_unreached = predict(fit, fit.problem.distance.keys, fallback, n_jobs)
+        return np.where(rows.zero_weight[:, None], fits, np.nan), n_unreached
+    left_out = leave_one_out(fit, fallback, n_jobs)
+    return left_out.predictions, left_out.n_unreached
+
+
 def left_out_of(problem: Problem, algorithm: str, fallback: str, n_jobs: int | None, indices: np.ndarray) -> LeftOut:
     """Leave-one-out predictions of the samples of these indices, by the named algorithm made for them alone."""
     return leave_one_out(Fit(build(algorithm, problem)), fallback, n_jobs, indices)
 
 
-def left_out_of_path(path: Path, multiples: np.ndarray, fallback: str, n_jobs: int | None = None) -> list[LeftOut]:
+def left_out_of_path(path: Path, multiples: np.ndarray, fallback: str, n_jobs: int | None = None) -> Iterator[LeftOut]:
     """Leave-one-out predictions of samples at multiples of a bandwidth, which descend.
 
     fallback : str
@@ -167,9 +169,8 @@ def left_out_of_path(path: Path, multiples: np.ndarray, fallback: str, n_jobs: i
     """
     _check_samples(path.problem)
     size = max(1, _PATH_NUMBERS // (len(path.indices) * path.problem.n_values))
-    parts = [_left_out_of_path(path, multiples[some], fallback, n_jobs) for some in batches(len(multiples), size)]
-    n = len(path.indices)
-    return [part.take(some) for part in parts for some in batches(len(part.indices), n)]
+    for some in batches(len(multiples), size):
+        yield from _left_out_of_path(path, multiples[some], fallback, n_jobs)
 
 
 def _left_out_of_path(path, multiples, fallback, n_jobs):
@@ -178,15 +179,27 @@ def _left_out_of_path(path, multiples, fallback, n_jobs):
     frame, basis, queries = problem.rows.frame, problem.basis, problem.distance.keys[indices]
     sums, conditions = path.sums(multiples, n_jobs)
     sums, own_sums = _with_counts(problem, indices, sums)
-    reached = sums.values[:, -1:] >= MIN_WEIGHT
-    with np.errstate(invalid="ignore"):
-        fits = basis.fits(sums, queries, conditions)
+    reached = sums.values[:, -1] >= MIN_WEIGHT
+    some = np.flatnonzero(reached) if not reached.all() else slice(None)
+    fits = np.empty((len(queries), problem.rows.targets.shape[1]))
+    if basis.degree == 0:
+        fits[some] = sums.values[some, :-1] / sums.values[some, -1:]
+    else:
+        each = np.repeat(multiples, len(path.indices))[some]
+        kernels = equivalent_kernels(
+            problem, sums.take(some), queries[some], indices[some], each, conditions.take(some)
+        )
+        fits[some] = kernels.fits(basis)
     if not reached.all():
         stand_ins = FALLBACKS[fallback].sums(path, queries[: len(path.indices)], path.indices)
-        fits = np.where(reached, fits, np.tile(stand_ins[:, :-1] / stand_ins[:, -1:], (len(multiples), 1)))
+        fits = np.where(reached[:, None], fits, np.tile(stand_ins[:, :-1] / stand_ins[:, -1:], (len(multiples), 1)))
     fits = fits + frame.offset
     fits = np.clip(fits, frame.low, frame.high, out=fits) if basis.keeps_range else fits
-    return LeftOut(problem, indices, fits, int(np.count_nonzero(~reached)), sums, own_sums, conditions)
+    for k, multiple in enumerate(multiples):
+        part = slice(k * len(path.indices), (k + 1) * len(path.indices))
+        scaled = problem.with_bandwidth(problem.distance.bandwidth * multiple)
+        n_unreached = int(np.count_nonzero(~reached[part]))
+        yield LeftOut(scaled, path.indices, fits[part], n_unreached, sums.take(part), own_sums[part])
 
 
 def _check_samples(problem):

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 import numpy as np
 
 from sknw._accuracy import MIN_WEIGHT
+from sknw._fit._equivalent_kernels import equivalent_kernels
 from sknw._fit._fallbacks import FALLBACKS
 from sknw._fit._fit import Fit
+from sknw._problem._problem import Problem
 from sknw._problem._sums import Sums
 from sknw._tiles import batches
 
 # Numbers in the sums that are held at a time.
-_SUMS = 2**25
+_SUMS = 2**22
 
 
 def predict(fit: Fit, queries: np.ndarray, fallback: str, n_jobs: int | None = None) -> tuple[np.ndarray, int]:
@@ -43,7 +45,7 @@ def fits_from_sums(
     sums : Sums
         At the queries.
     excluded : ndarray of shape (n_queries,), default=None
-        For each query the index of one key that does not count, as the sums were made.
+        For each query the index of a row of which one sample does not count, as the sums were made.
 
     Returns
     -------
@@ -55,14 +57,28 @@ def fits_from_sums(
     frame, basis = problem.rows.frame, problem.basis
     unreached = np.flatnonzero(sums.values[:, -1] < MIN_WEIGHT)
     if len(unreached) == 0:
-        fits = basis.fits(sums, queries, problem.conditions)
+        fits = fits_in_reach(problem, sums, queries, excluded)
     else:
         reached = np.flatnonzero(sums.values[:, -1] >= MIN_WEIGHT)
         fits = np.empty((len(queries), len(frame.offset)))
-        fits[reached] = basis.fits(sums.take(reached), queries[reached], problem.conditions)
+        without = None if excluded is None else excluded[reached]
+        fits[reached] = fits_in_reach(problem, sums.take(reached), queries[reached], without)
         alone = None if excluded is None else excluded[unreached]
         stand_ins = FALLBACKS[fallback].sums(fit.algorithm, queries[unreached], alone)
         fits[unreached] = stand_ins[:, :-1] / stand_ins[:, -1:]
     fits += frame.offset
     # A mean of targets lies between them; its rounding need not.
     return np.clip(fits, frame.low, frame.high, out=fits) if basis.keeps_range else fits, len(unreached)
+
+
+def fits_in_reach(problem: Problem, sums: Sums, queries: np.ndarray, excluded: np.ndarray | None = None) -> np.ndarray:
+    """The same for queries that have a key in reach, without the offset of the targets."""
+    if problem.basis.degree == 0:
+        return sums.values[:, :-1] / sums.values[:, -1:]
+    fits = equivalent_kernels(problem, sums, queries, excluded).fits(problem.basis)
+    if problem.limit == np.inf:
+        return fits
+    # What the limit says of fits, rounding must not exceed.
+    frame = problem.rows.frame
+    margin = (problem.limit - 1) / 2 * (frame.high - frame.low)
+    return np.clip(fits, frame.low - frame.offset - margin, frame.high - frame.offset + margin)

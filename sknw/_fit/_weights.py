@@ -6,11 +6,10 @@ import numpy as np
 from scipy.sparse import csr_array, vstack
 
 from sknw._accuracy import MIN_WEIGHT
+from sknw._fit._equivalent_kernels import equivalent_kernels
 from sknw._fit._fallbacks import FALLBACKS
 from sknw._fit._fit import Fit
 from sknw._problem._definition import kernel_rows
-from sknw._problem._local_fit import equivalent_kernel
-from sknw._problem._monomials import monomials
 from sknw._problem._problem import Problem
 from sknw._tiles import batches, map_tiles, row_batch
 
@@ -18,7 +17,7 @@ from sknw._tiles import batches, map_tiles, row_batch
 _MIN_QUERIES = 1024
 
 # Numbers in the sums that are held at a time.
-_SUMS = 2**25
+_SUMS = 2**22
 
 
 def attention_shares(problem: Problem, queries: np.ndarray, fallback: str) -> tuple[np.ndarray, np.ndarray]:
@@ -112,9 +111,12 @@ class _EffectiveWeights:
         self._are_shares = problem.basis.degree == 0
         if not self._are_shares:
             sums = fit.algorithm.sums(queries, n_jobs=n_jobs)
-            self._terms = monomials(sums.expansion_point.shape[1], problem.basis.degree)
-            self._points = sums.expansion_point
-            self._coefficients = equivalent_kernel(problem.basis, sums, queries, problem.conditions).coefficients
+            reached = np.flatnonzero(sums.values[:, -1] >= MIN_WEIGHT)
+            local = equivalent_kernels(problem, sums.take(reached), queries[reached])
+            self._terms, self._points = local.kernels.terms, sums.expansion_point.copy()
+            self._points[reached] = local.sums.expansion_point
+            self._coefficients = np.zeros((len(queries), len(self._terms)))
+            self._coefficients[reached] = local.kernels.coefficients
 
     def multiply(self, rows, batch, unreached):
         """Multiply these rows, except those that a fallback has made."""

@@ -8,7 +8,6 @@ import numpy as np
 
 from sknw._accuracy import MEAN_SQUARE, MIN_WEIGHT, TAIL, VARIANCE
 from sknw._problem._conditions import Conditions
-from sknw._problem._local_fit import fits
 from sknw._problem._monomials import monomials
 from sknw._problem._sums import Sums
 
@@ -64,6 +63,17 @@ class Polynomial:
         targets = targets.reshape(len(z), lower.shape[1] * (values.shape[1] - 1))
         return np.hstack([targets, terms * values[:, -1:]])
 
+    def summed(self, values: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """Sums of `columns` over the keys of each query, of shapes (n_queries, n_keys, ...): (n_queries, n_values)."""
+        terms = monomials(z.shape[2], self.degree)
+        powers = terms(z.reshape(-1, z.shape[2])).reshape(len(terms), *z.shape[:2]).transpose(1, 0, 2)
+        sums = np.empty((len(z), self.n_values(z.shape[2], values.shape[2] - 1)))
+        targets = powers @ values[:, :, :-1]
+        sums[:, : targets[0].size] = targets.reshape(len(z), -1)
+        products = powers * values[:, None, :, -1] @ powers.swapaxes(1, 2)
+        sums[:, targets[0].size + terms.products.ravel()] = products.reshape(len(z), -1)
+        return sums
+
     def ill_conditioned(
         self,
         sums: Sums,
@@ -80,8 +90,7 @@ class Polynomial:
         tolerance : float
             What that may be of a variance, to the power of the degree.
         """
-        means, products = self.moments(sums, 1)
-        variances = np.maximum(products.diagonal(axis1=1, axis2=2) - np.square(means), 0)
+        variances = np.maximum(self.mean_squares(sums) - np.square(self.means(sums, 1)), 0)
         _, weights = self.blocks(sums)
         highest = monomials(sums.expansion_point.shape[1], 2 * self.degree).highest_powers
         powers = weights[:, highest] / np.maximum(sums.values[:, -1:], MIN_WEIGHT)
@@ -97,6 +106,16 @@ class Polynomial:
         products = terms.products[:-1, :-1]
         return shares[:, terms.up_to(degree)], shares[:, products.ravel()].reshape(len(shares), *products.shape)
 
+    def means(self, sums: Sums, degree: int) -> np.ndarray:
+        """Weighted means of the monomials up to a degree: (n_queries, n_monomials)."""
+        terms = monomials(sums.expansion_point.shape[1], degree)
+        return sums.values[:, -len(terms) : -1] / np.maximum(sums.values[:, -1:], MIN_WEIGHT)
+
+    def mean_squares(self, sums: Sums) -> np.ndarray:
+        """Weighted mean squares of the coordinates: (n_queries, n_coordinates)."""
+        terms = monomials(sums.expansion_point.shape[1], 2)
+        return sums.values[:, terms.highest_powers - len(terms)] / np.maximum(sums.values[:, -1:], MIN_WEIGHT)
+
     def recentred(self, sums: Sums, expansion_point: np.ndarray) -> Sums:
         """The same sums about other points: (n_queries, n_coordinates)."""
         step = sums.expansion_point - expansion_point
@@ -110,11 +129,7 @@ class Polynomial:
 
     def centre(self, sums: Sums) -> np.ndarray:
         """The weighted means of the keys, about which nothing cancels: (n_queries, n_coordinates)."""
-        return sums.expansion_point + self.moments(sums, 1)[0]
-
-    def fits(self, sums: Sums, queries: np.ndarray, conditions: Conditions) -> np.ndarray:
-        """The fits at queries, (n_queries, n_outputs), without the offset of the targets."""
-        return fits(self, sums, queries, conditions)
+        return sums.expansion_point + self.means(sums, 1)
 
     def blocks(self, sums: Sums) -> tuple[np.ndarray, np.ndarray]:
         """The sums of targets, (n_queries, n_monomials, n_outputs), and of weights, (n_queries, n_monomials)."""
@@ -164,10 +179,6 @@ class Constant(Polynomial):
     def centre(self, sums):
         """No coordinates."""
         return sums.expansion_point
-
-    def fits(self, sums, queries, conditions):
-        """The weighted means, without the offset of the targets."""
-        return sums.values[:, :-1] / sums.values[:, -1:]
 
 
 #: Bases by their degree.

@@ -11,6 +11,9 @@ from sknw._problem._problem import Problem
 from sknw._problem._sums import Nearest, Sums
 from sknw._tiles import batches, row_batch
 
+# Above so many values, products of matrices sum them faster, though over all keys.
+_MANY_VALUES = 200
+
 _ZERO = np.zeros((1, 1))
 
 
@@ -74,8 +77,11 @@ def sums_of_rows(problem: Problem, rows: np.ndarray, log_scale: np.ndarray) -> S
     rows = np.where(rows > MIN_SHARE * rows.max(axis=1, keepdims=True), rows, 0)
     total = rows @ problem.rows.relative_weight
     reached = np.flatnonzero(total > 0)
-    pairs = int(np.count_nonzero(rows)) // max(len(reached), 1) + 1
-    for batch in batches(len(reached), row_batch(pairs * sums.values.shape[1])):
+    if sums.values.shape[1] > _MANY_VALUES:
+        size = row_batch(keys.size)
+    else:
+        size = row_batch(sums.values.shape[1] * (int(np.count_nonzero(rows)) // max(len(reached), 1) + 1))
+    for batch in batches(len(reached), size):
         queries = reached[batch]
         point = (rows[queries] * problem.rows.relative_weight / total[queries, None]) @ keys
         sums.expansion_point[queries] = point
@@ -87,6 +93,9 @@ def sums_about(
     problem: Problem, expansion_point: np.ndarray, rows: np.ndarray, keys: np.ndarray, values: np.ndarray
 ) -> np.ndarray:
     """Sums over rows of the kernel matrix for these keys, about a point for each query: (n_queries, n_values)."""
+    if problem.n_values > _MANY_VALUES:
+        z = problem.basis.seen_from(keys, expansion_point[:, None])
+        return problem.basis.summed(values * rows[:, :, None], z)
     query, key = np.nonzero(rows)
     z = problem.basis.seen_from(keys[key], expansion_point[query])
     columns = problem.basis.columns(values[key] * rows[query, key][:, None], z)
@@ -102,6 +111,11 @@ def nearest_rows(
     And the squared distances of these, less `Distance.reference` of the query: (n_queries,).
     """
     _, dt = problem.distance.squares_from_reference(queries)
+    return nearest_rows_of(problem, dt, excluded)
+
+
+def nearest_rows_of(problem: Problem, dt: np.ndarray, excluded: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """`nearest_rows` from squared distances, less `Distance.reference`, which are overwritten."""
     problem.rows.exclude(dt, excluded, np.inf)
     lowest = dt.min(axis=1, keepdims=True)
     tied = (dt <= lowest + TIED * np.abs(lowest)) & (dt < np.inf)

@@ -32,11 +32,11 @@ class Monomials:
 
     def __call__(self, z: np.ndarray) -> np.ndarray:
         """Their values at points of shape (n_points, n_features): (n_monomials, n_points)."""
-        values = np.ones((len(self), len(z)))
+        values, columns = np.ones((len(self), len(z))), np.ascontiguousarray(z.T)
         known: dict[tuple[int, ...], np.ndarray] = {(): values[-1]}
         for row, factors in zip(values[::-1], self.factors[::-1], strict=True):
             if factors:
-                np.multiply(known[factors[1:]], z[:, factors[0]], out=row)
+                np.multiply(known[factors[1:]], columns[factors[0]], out=row)
             known[factors] = row
         return values
 
@@ -92,9 +92,10 @@ class Monomials:
         return np.array([[place[tuple(sorted(a + b))] for b in self.factors] for a in self.factors])
 
     @cached_property
-    def highest_powers(self) -> list[int]:
-        """Where the highest power of each feature is."""
-        return [self._place[(feature,) * self.degree] for feature in range(self._n_features)]
+    def highest_powers(self) -> np.ndarray:
+        """Where the highest power of each feature is: (n_features,)."""
+        places = [self._place[(feature,) * self.degree] for feature in range(self._n_features)]
+        return np.array(places, dtype=int)
 
 
 @lru_cache

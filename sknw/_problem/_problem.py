@@ -29,6 +29,9 @@ class Problem:
         Of what is fitted about each query; by default the weighted mean.
     ridge : float, default=0.0
         For lines, what is added to the variances of the keys in reach, in units of those of all keys.
+    limit : float, default=np.inf
+        For lines and parabolas, what the absolute weights of all targets in a fit sum up to at most. They themselves
+        sum up to one.
     """
 
     rows: Rows
@@ -36,6 +39,7 @@ class Problem:
     kernel: Kernel
     basis: Polynomial = BASES[0]
     ridge: float = 0.0
+    limit: float = np.inf
 
     def __getstate__(self):
         return {field.name: getattr(self, field.name) for field in fields(self)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from scipy.optimize import minimize_scalar
 from sklearn.utils import check_random_state
@@ -10,24 +12,30 @@ from sknw._algorithms import Algorithm, build, serving
 from sknw._fit._fit import Fit
 from sknw._fit._leave_one_out import leave_one_out, left_out_of_path
 from sknw._problem._problem import Problem
-from sknw._selection._criteria import CRITERIA, SearchOptions
+from sknw._selection._breakpoints import breakpoints, places_of
+from sknw._selection._criteria import CRITERIA, SearchOptions, are_lowest, as_errors, equal_within
 
 # Multiples of the spreads that are tried before the best are refined: six decades, so that neither a function that
 # oscillates a thousand times over the data nor one that they say nothing about is out of range. Each is the one before
 # times the root of two, for which a Gaussian is a square (see `_algorithms/brute/_path.py`).
 GRID = 100 * 2.0 ** (np.arange(-40, 1) / 2)
 
+# Below the distance between neighbours, about n ** (-1 / d) spreads, in many features times this share of the root of
+# d, lines and parabolas hang by the nearest samples, and change little with the bandwidth: every fourth multiple is
+# enough, and none at all in many features, where the nearest samples are far.
+_NARROW, _NARROW_STEP, _MANY_FEATURES = 0.3, 4, 10
+
 # Basins of the criterion that are refined, the lowest first.
 _BASINS = 4
 
 # How well the logarithm of the best multiple is known in the end: where all keys count; and where those of a sample do,
 # whose choice matters more.
-_EXACT, _SAMPLED = 1e-4, 1e-2
+_EXACT, _LIMITED, _SAMPLED = 1e-4, 3e-3, 1e-2
 
 # Decimals of the logarithm of a multiple. More would be those of rounding errors.
 _DIGITS = 5
 
-# Scores this close are equal: the difference is rounding.
+# Logarithms of multiples this close are equal.
 _EQUAL = 1e-12
 
 # Beyond this many keys, a search is made on a sample of them, by the errors of a part (a quarter, or half for one
@@ -35,6 +43,10 @@ _EQUAL = 1e-12
 _MAX_KEYS = 2000
 _MAX_ERRORS = 1000
 _MAX_PAIRS = 5e8
+
+# Of fits in many features, which have many numbers in their sums, so many errors count, or as many as these numbers
+# allow.
+_MIN_ERRORS, _MAX_NUMBERS = 100, 2**22
 
 # Where a bandwidth takes n log n, the errors of a sample among all keys are enough throughout.
 _MAX_KEYS_LOG_LINEAR = 20_000
@@ -49,8 +61,17 @@ _NEARLY_THERE = 1.5e-5
 _POINTS = 6
 _GUESSES = 8
 
-# A basin may be this many times lower than a parabola through its lowest points: if it is not the lowest even then, it
-# is not refined.
+# The criterion of a compact kernel has jumps and kinks where a bandwidth reaches from one sample to another. Bandwidths
+# about these are tried, so many for so many pairs of samples, between a least number and a largest, fewer for each
+# degree of a polynomial: all where there are no more, else first even ones, then those halfway from each of the lowest
+# to the next. Each basin is looked at in so many steps, or fewer.
+_PAIRS_TRIED = 2**22
+_BREAKPOINTS_TRIED = (48, 1024)
+_LOWEST = 8
+_STEPS = 16
+
+# A basin may be this many times lower than a parabola through its lowest points, or at an end of what was tried, than
+# these differ: if it is not the lowest even then, it is not refined.
 _DEPTH = 4
 
 
@@ -68,7 +89,7 @@ class GridSearch:
     """
 
     def __init__(self, problem: Problem, criterion: str, options: SearchOptions, indices: np.ndarray):
-        self._problem, self._criterion, self._options = problem, CRITERIA[criterion], options
+        self._problem, self._criterion, self._options = problem, criterion, options
         # Neighbours in memory are neighbours on the line, if the keys are on one.
         self.indices = indices[np.argsort(problem.distance.keys[indices, 0])]
         self.scores: dict[float, float] = {}
@@ -103,24 +124,66 @@ class GridSearch:
         return self.scores[multiple]
 
     def _keep(self, multiple, left_out):
-        self.scores[float(multiple)] = self._criterion(left_out.problem.rows, left_out)
+        self.scores[float(multiple)] = CRITERIA[self._criterion](left_out.problem.rows, left_out)
         self._options.step()
+
+    def try_breakpoints(self) -> bool:
+        """Try bandwidths about those where the criterion of a compact kernel has jumps and kinks.
+
+        Whether these have all the scores that there are.
+        """
+        problem, places = self._problem, places_of(self._problem)
+        least, most = _BREAKPOINTS_TRIED
+        most = max(least, min(most, _PAIRS_TRIED // len(places) ** 2) >> problem.basis.degree)
+        multiples = breakpoints(problem, places, self._options.fallback)
+        multiples = multiples[(multiples > GRID[0]) & (multiples < GRID[-1])]
+        basins = self._lowest_basins()
+        if len(multiples) > 2 * most:
+            inside = [(multiples > low) & (multiples < high) for low, *_, high in basins]
+            multiples = multiples[np.any(inside, axis=0)]
+        if problem.kernel.is_flat:
+            self._subdivide(multiples, most)
+            return len(multiples) > 0
+        n_steps = min(_STEPS, most // _STEPS)
+        steps = [np.geomspace(*ends, n_steps + 1)[1:-1] for each in basins for ends in pairwise(each)]
+        self._subdivide(np.unique(np.concatenate([multiples, *steps])), most)
+        return False
+
+    def _subdivide(self, multiples, most):
+        """Try all of these multiples, or so many: even ones, then those halfway from each of the lowest to the next."""
+        n_first = len(multiples) if len(multiples) <= most else most // 2
+        chosen = np.unique(np.linspace(0, len(multiples) - 1, n_first).astype(int))
+        tried = chosen[:0]
+        while len(chosen):
+            self.try_all(multiples[chosen])
+            tried = np.union1d(tried, chosen)
+            lowest = np.argsort([self.scores[multiple] for multiple in multiples[tried]], kind="stable")[:_LOWEST]
+            gaps = np.append(lowest - 1, lowest)
+            gaps = gaps[(gaps >= 0) & (gaps < len(tried) - 1)]
+            chosen = np.setdiff1d((tried[gaps] + tried[gaps + 1]) // 2, tried)[: most - len(tried)]
 
     def refine(self, tolerance: float) -> None:
         """Look for the minimum in each of the lowest basins, between the neighbours of a local minimum.
 
         tolerance : of the logarithm of the multiple
         """
-        multiples, scores = self._tried()
-        basins = _basins(scores)
-        for k in basins[np.argsort(scores[basins], kind="stable")][:_BASINS]:
-            bounds = np.log(multiples[[max(k - 1, 0), min(k + 1, len(multiples) - 1)]])
-            # The criterion of a kernel that is positive everywhere is smooth.
-            smooth = self._problem.kernel.log_ratio is not None
-            if smooth and _deepest(multiples, scores, k) > min(self.scores.values()):
+        # The criterion of a kernel that is positive everywhere is smooth.
+        smooth = self._problem.kernel.log_ratio is not None
+        for basin in self._lowest_basins():
+            if smooth and _deepest(basin, np.array([self.scores[each] for each in basin])) > min(self.scores.values()):
                 continue
+            bounds = np.log(basin[[0, -1]])
+            if np.isfinite(self._problem.limit):
+                tolerance = max(tolerance, _LIMITED)
             if not (smooth and self._guess(bounds, tolerance)):
                 self._minimise(bounds, tolerance)
+
+    def _lowest_basins(self):
+        """The multiples of the lowest local minima, each between its neighbours."""
+        multiples, scores = self._tried()
+        basins = _basins(as_errors(scores, self._criterion), equal_within(self._problem.rows))
+        lowest = basins[np.argsort(scores[basins], kind="stable")][:_BASINS]
+        return [multiples[max(k - 1, 0) : k + 2] for k in lowest]
 
     def _minimise(self, bounds, tolerance):
         """Look between bounds by golden sections and parabolas."""
@@ -181,40 +244,37 @@ class GridSearch:
     @property
     def minimisers(self) -> list[float]:
         """The multiples with the lowest score, in ascending order."""
-        scores = np.array(list(self.scores.values()))
-        finite = scores[np.isfinite(scores)]
-        if not len(finite):
-            return sorted(self.scores)
-        limit = finite.min() + _EQUAL * np.median(np.abs(finite))
-        return sorted(multiple for multiple, score in self.scores.items() if score <= limit)
+        multiples, scores = self._tried()
+        return multiples[are_lowest(scores, self._criterion, self._problem.rows)].tolist()
 
 
-def _basins(scores):
-    """Where scores have a local minimum that is no end of a criterion that no longer changes."""
-    around = np.pad(scores, 1, constant_values=np.inf)
-    bottoms = np.flatnonzero((scores <= around[:-2]) & (scores <= around[2:]) & np.isfinite(scores))
-    return bottoms[~_on_plateau(scores)[bottoms]]
+def _basins(errors, margin):
+    """Where errors have a local minimum that is no end of a criterion that no longer changes."""
+    around = np.pad(errors, 1, constant_values=np.inf)
+    bottoms = np.flatnonzero((errors <= around[:-2]) & (errors <= around[2:]) & np.isfinite(errors))
+    return bottoms[~_on_plateau(errors, margin)[bottoms]]
 
 
-def _on_plateau(scores):
-    """Which scores, from either end, are those of a criterion that no longer changes: there is nothing to find."""
-    margin = _EQUAL * np.median(np.abs(scores[np.isfinite(scores)])) if np.isfinite(scores).any() else 0.0
-    equal = np.isclose(scores[1:], scores[:-1], rtol=0, atol=margin)
+def _on_plateau(errors, margin):
+    """Which errors, from either end, are those of a criterion that no longer changes: there is nothing to find."""
+    equal = np.isclose(errors[1:], errors[:-1], rtol=0, atol=margin)
     from_start, from_end = np.logical_and.accumulate(equal), np.logical_and.accumulate(equal[::-1])[::-1]
-    plateau = np.zeros(len(scores), dtype=bool)
+    plateau = np.zeros(len(errors), dtype=bool)
     for run in (from_start, from_end):
         plateau[1:] |= run
         plateau[:-1] |= run
     return plateau
 
 
-def _deepest(multiples, scores, k):
-    """How low the basin about a local minimum may be."""
-    if not 0 < k < len(scores) - 1 or not np.isfinite(scores[k - 1 : k + 2]).all():
+def _deepest(multiples, scores):
+    """How low the basin of a local minimum between its neighbours may be."""
+    if not np.isfinite(scores).all():
         return -np.inf
-    x, y = np.log(multiples[k - 1 : k + 2] / multiples[k]), scores[k - 1 : k + 2] - scores[k]
+    if len(scores) < 3:
+        return scores.min() - _DEPTH * np.ptp(scores)
+    x, y = np.log(multiples / multiples[1]), scores - scores[1]
     second, first, _ = np.polyfit(x, y, 2)
-    return scores[k] - (_DEPTH * first**2 / (4 * second) if second > 0 else 0.0)
+    return scores[1] - (_DEPTH * first**2 / (4 * second) if second > 0 else 0.0)
 
 
 def _polynomial_minimum(x, y, bounds):
@@ -227,18 +287,36 @@ def _polynomial_minimum(x, y, bounds):
     return float(places[np.argmin(polynomial((places - x[0]) / unit))])
 
 
+def grid(problem: Problem) -> np.ndarray:
+    """The multiples of `GRID` that are tried for a problem, in ascending order."""
+    if problem.basis.keeps_range:
+        return GRID
+    n_features = np.isfinite(np.broadcast_to(problem.distance.bandwidth, problem.rows.keys.shape[1:])).sum()
+    between = problem.rows.n_samples ** (-1 / max(n_features, 1))
+    first = int(np.searchsorted(GRID, max(1.0, _NARROW * np.sqrt(n_features)) * between))
+    if n_features > _MANY_FEATURES:
+        return GRID[first:]
+    narrow = np.arange(first - _NARROW_STEP, 0, -_NARROW_STEP)[::-1]
+    return np.concatenate([GRID[:1], GRID[narrow], GRID[first:]]) if first else GRID
+
+
 def search(problem: Problem, criterion: str, options: SearchOptions) -> GridSearch:
     """A search among multiples of a problem's bandwidth, the best among them."""
     log_linear = any(each.is_log_linear(problem) for each in serving(options.algorithm, problem).values())
     sample = sample_keys(problem, options, _MAX_KEYS_LOG_LINEAR if log_linear else _MAX_KEYS)
     if sample is None or log_linear:
+        if sample is None:
+            sample = sample_keys(problem, options, max(_MIN_ERRORS, _MAX_NUMBERS // problem.n_values))
         all_keys = np.flatnonzero(~problem.rows.zero_weight)
         found = GridSearch(problem, criterion, options, all_keys if sample is None else sample)
-        found.try_all(GRID)
-        found.refine(_EXACT if sample is None else _SAMPLED)
+        found.try_all(grid(problem))
+        ends = problem.kernel.support < np.inf and sample is None
+        if not (ends and found.try_breakpoints()):
+            found.refine(_EXACT if sample is None else _SAMPLED)
         return found
-    first = GridSearch(problem.take(sample), criterion, options, np.arange(len(sample) // 4))
-    first.try_all(GRID)
+    first_problem = problem.take(sample)
+    first = GridSearch(first_problem, criterion, options, np.arange(len(sample) // 4))
+    first.try_all(grid(first_problem))
     found = GridSearch(problem, criterion, options, sample[: n_errors(problem)])
     found.climb(first.minimisers[-1] * shrinkage(problem, sample, np.isfinite(problem.distance.bandwidth).sum()))
     found.interpolate()

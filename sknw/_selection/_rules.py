@@ -16,9 +16,10 @@ from sklearn.utils import Bunch
 
 from sknw._fit._fallbacks import numeric_fallback
 from sknw._problem._problem import Problem
-from sknw._selection._criteria import CRITERIA, SearchOptions
+from sknw._selection._criteria import CRITERIA, SearchOptions, are_lowest
 from sknw._selection._descent import BandwidthDescent
-from sknw._selection._grid_search import GRID, GridSearch, n_errors, sample_keys, search, shrinkage
+from sknw._selection._grid_search import GRID, GridSearch, grid, n_errors, sample_keys, search, shrinkage
+from sknw._selection._outcomes import at_the_largest, at_the_smallest, decided_by_copies, dropped, sampled
 
 # Decimals of the logarithms of bandwidths that a descent finds. More would be those of its way.
 _DIGITS = 3
@@ -66,10 +67,10 @@ def _by(criterion):
         if len(best) == len(multiples):
             status, message = "flat", "Every bandwidth predicts equally well; the largest was taken."
         else:
-            status, message = _status(problem, best[0], best[-1])
+            status, message = _outcome(problem, best[0], best[-1], found.indices, options)
         scores = [found.scores[multiple] for multiple in multiples]
         place = int(np.searchsorted(multiples, best[-1]))
-        message += _sampled(found.indices, problem)
+        message += sampled(problem, found.indices)
         bandwidths = np.multiply.outer(multiples, np.atleast_1d(unit))
         return unit * best[-1], _report(bandwidths, scores, criterion, place, status, message)
 
@@ -77,11 +78,12 @@ def _by(criterion):
 
 
 def _ard(problem, options):
-    """Automatic relevance determination: one bandwidth a feature."""
+    """Automatic relevance determination: one bandwidth a feature, for a low error and simplicity."""
     unit, bounds = problem.distance.bandwidth, (GRID[0], GRID[-1])
     varies = np.isfinite(unit)
     if varies.sum() < 2:
         return _by("loo")(problem, options)
+    problem = replace(problem, limit=np.inf)  # only without it, the error has a gradient
     sample = sample_keys(problem, options)
     if sample is None:
         first, indices = problem, np.flatnonzero(~problem.rows.zero_weight)
@@ -89,8 +91,9 @@ def _ard(problem, options):
     else:
         first, indices = problem.take(sample), np.arange(len(sample) // 2)
         equal = GridSearch(first, "loo", options, indices[: len(sample) // 4])
-    equal.try_all(GRID)
-    if len(equal.minimisers) == len(GRID):
+    multiples = grid(first)
+    equal.try_all(multiples)
+    if len(equal.minimisers) == len(multiples):
         return _by("loo")(problem, options)  # flat
     descent = BandwidthDescent(first, bounds, indices, options)
     start = np.full(varies.sum(), np.log(equal.minimisers[-1]))
@@ -102,58 +105,28 @@ def _ard(problem, options):
         descent = BandwidthDescent(left, bounds, sample[: n_errors(problem)], options)
         logs = descent.descend(logs + np.log(shrinkage(problem, sample, len(logs))), _LAST_ITERATIONS)
     logs = logs.round(_DIGITS)
-    return descent.bandwidth(logs), _report_descent(descent, logs, varies, problem)
+    return descent.bandwidth(logs), _report_descent(descent, logs, varies, problem, options)
 
 
-def _report_descent(descent, logs, varies, problem):
+def _report_descent(descent, logs, varies, problem, options):
     descent.error(logs)
     bandwidths, scores = zip(*descent.tried, strict=True)
     best = int(np.flatnonzero((bandwidths == descent.bandwidth(logs)).all(axis=1))[0])
     multiples = np.exp(logs)
-    status, message = _status(problem, multiples.min(), multiples.min())
-    dropped = np.flatnonzero(varies & ~descent.active)
-    if len(dropped):
-        message += f" Dropped, with the bandwidth inf: feature {', '.join(map(str, dropped))}."
-    message += _sampled(descent.indices, problem)
+    status, message = _outcome(problem, multiples.min(), multiples.min(), descent.indices, options)
+    message += dropped(np.flatnonzero(varies & ~descent.active), options) + sampled(problem, descent.indices)
     return _report(bandwidths, scores, "loo", best, status, message)
 
 
-def _sampled(indices, problem):
-    n = np.count_nonzero(~problem.rows.zero_weight)
-    return f" The errors are those of {len(indices)} rows, drawn from {n}." if len(indices) < n else ""
-
-
-def _status(problem, smallest, largest):
+def _outcome(problem, smallest, largest, indices, options):
     """The status and the message for the multiples with the lowest score."""
-    if smallest <= GRID[0] * (1 + 1e-3):
-        message = (
-            "No bandwidth predicts better than the smallest that was tried: each row is predicted from its nearest. If "
-            "that is not wanted, give a number."
-        )
-        return "at the bound", message + _duplicates(problem)
     if largest >= GRID[-1] * (1 - 1e-3):
         if not problem.basis.keeps_range:
             return "converged", f"One polynomial of degree {problem.basis.degree} for all rows predicts best."
-        message = (
-            "No bandwidth predicts better than the largest that was tried: the features tell nothing of the labels, "
-            "and the fit is their mean. If that is not plausible, give a number."
-        )
-        return "at the bound", message
+        return "at the bound", at_the_largest(problem, GRID[-1], indices, options)
+    if smallest <= GRID[0] * (1 + 1e-3):
+        return "at the bound", at_the_smallest(problem)
     return "converged", "The criterion has its minimum inside the range searched."
-
-
-def _duplicates(problem):
-    """What to know of rows that others equal."""
-    if problem.distance.pairwise:
-        return ""
-    _, copies = np.unique(problem.rows.with_weight(problem.rows.keys), axis=0, return_counts=True)
-    share = copies[copies > 1].sum() / copies.sum()
-    if share == 0:
-        return ""
-    return (
-        f" {share:.0%} of the rows have a duplicate, from which they are predicted. To leave out all copies of a row "
-        "together, search with GridSearchCV and GroupKFold."
-    )
 
 
 def _report(bandwidths, scores, criterion, best, status, message):
@@ -205,14 +178,29 @@ def choose_bandwidth(rule: str, problem: Problem, options: SearchOptions) -> tup
     Warns
     -----
     UserWarning
-        If no bandwidth predicts better than the smallest or the largest that was tried.
+        If no bandwidth predicts better than the smallest or the largest that was tried, or if integer weights were
+        taken for counts, and that decided.
     """
-    bandwidth, report = RULES[rule].find(problem, options._replace(fallback=numeric_fallback(options.fallback)))
-    if report is not None and report.status == "at the bound":
-        warnings.warn(
-            f"The search for bandwidth={rule!r} ended at its bound. {report.message}", UserWarning, stacklevel=3
-        )
-    return problem.with_bandwidth(bandwidth), report
+    problem, report, warning = _chosen(rule, problem, options)
+    if warning:
+        warnings.warn(warning, UserWarning, stacklevel=3)
+    return problem, report
+
+
+def _chosen(rule, problem, options):
+    """The problem at the bandwidth of a rule, the report of a search, and what to warn of, if anything."""
+    options = options._replace(fallback=numeric_fallback(options.fallback))
+    bandwidth, report = RULES[rule].find(problem, options)
+    problem = problem.with_bandwidth(bandwidth)
+    if report is None:
+        return problem, None, ""
+    at_bound = report.status == "at the bound"
+    copies = decided_by_copies(problem, options, at_bound) if options.doubt_counts else ""
+    if copies:
+        report.message += f" {copies}"
+    if at_bound:
+        return problem, report, f"The search for bandwidth={rule!r} ended at its bound. {report.message}"
+    return problem, report, copies
 
 
 def choose_ridge(rule: str | None, problem: Problem, options: SearchOptions) -> tuple[Problem, BandwidthSearch | None]:
@@ -223,15 +211,23 @@ def choose_ridge(rule: str | None, problem: Problem, options: SearchOptions) -> 
     rule : str or None
         By which each ridge gets a bandwidth of its own; None keeps that of the problem.
     """
-    found = []
+    found, scores, criterion = [], [], "loo"
     for ridge in RIDGES:
-        penalised, report = replace(problem, ridge=ridge), None
+        penalised, report, warning = replace(problem, ridge=ridge), None, ""
         if rule is not None:
-            penalised, report = choose_bandwidth(rule, penalised, options)
-        score = criterion_path(penalised, np.ones(1), "loo", options)[0] if report is None else report.best_score
-        found.append((score, -ridge, penalised, report))
+            penalised, report, warning = _chosen(rule, penalised, options)
+        if report is None:
+            scores.append(criterion_path(penalised, np.ones(1), criterion, options)[0])
+        else:
+            scores.append(report.best_score)
+            criterion = report.criterion
+        found.append((penalised, report, warning))
     # Of equal ones, the largest.
-    return min(found, key=lambda item: item[:2])[2:]
+    lowest = np.flatnonzero(are_lowest(np.array(scores), criterion, problem.rows))
+    penalised, report, warning = found[lowest[-1] if len(lowest) else 0]
+    if warning:
+        warnings.warn(warning, UserWarning, stacklevel=3)
+    return penalised, report
 
 
 def criterion_path(problem: Problem, bandwidths: np.ndarray, criterion: str, options: SearchOptions) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -11,13 +12,10 @@ from scipy.sparse import csr_array
 from sknw._accuracy import MIN_WEIGHT, PROMISE
 from sknw._kernels import relative_weights
 from sknw._problem._conditions import Conditions
-from sknw._problem._definition import nearest, sums_of_rows
+from sknw._problem._definition import nearest, nearest_rows_of, sums_of_rows
 from sknw._problem._problem import Problem
 from sknw._problem._sums import Nearest, Sums
 from sknw._tiles import batches, map_tiles, row_batch
-
-# Pairs of keys whose distances are kept, 32 megabytes; of more, they are computed again in each pass.
-_MAX_PAIRS = 2**22
 
 # Numbers in a tile: few enough that it stays in the cache between bandwidths.
 _TILE_NUMBERS = 2**16
@@ -44,7 +42,7 @@ _DISTANT = PROMISE * 1e-6
 # Below this share of pairs that are not distant these alone are looked at, where few values are summed and where many
 # are: a pair takes longer by itself than among all.
 _SPARSE, _SPARSE_OF_MANY_VALUES = 0.2, 0.05
-_FEW_VALUES = 3
+_FEW_VALUES, _MANY_VALUES = 3, 200
 
 # Rows that this share is estimated from.
 _SAMPLE = 32
@@ -101,11 +99,25 @@ class PairPath:
     @staticmethod
     def keeps(problem: Problem, n_indices: int) -> bool:
         """Whether the distances of so many keys are kept."""
-        return n_indices * len(problem.rows) <= _MAX_PAIRS
+        return n_indices * len(problem.rows) <= problem.distance.max_kept_pairs
+
+    _all_columns: tuple[np.ndarray, np.ndarray] | None = None
 
     def nearest(self, queries: np.ndarray, excluded: np.ndarray | None = None) -> Nearest:
-        """The nearest keys, ties included, at any bandwidth."""
-        return nearest(self.problem, queries, excluded)
+        """The nearest keys, ties included, at any bandwidth, for the keys of its indices, each without itself."""
+        return self._nearest
+
+    @cached_property
+    def _nearest(self):
+        problem = self.problem
+        if self._kept is None:
+            return nearest(problem, problem.distance.keys[self.indices], self.indices)
+        values, squares = np.empty((len(self.indices), problem.rows.values.shape[1])), np.empty(len(self.indices))
+        for batch in batches(len(self.indices), row_batch(len(problem.rows))):
+            t = self._kept.t[batch] + self._kept.lowest[batch]
+            rows, squares[batch] = nearest_rows_of(problem, t, self.indices[batch])
+            values[batch] = rows @ problem.rows.values
+        return Nearest(squares, values)
 
     def sums(self, multiples: np.ndarray, n_jobs: int | None = None) -> tuple[Sums, Conditions]:
         """The sums of all indices at the first of these multiples of the bandwidth, which descend, then at the next.
@@ -121,8 +133,7 @@ class PairPath:
 
         def tile_sums(tile):
             indices, squares = self.indices[tile], self._tile(tile, factors)
-            point = problem.basis.expansion_point(problem.distance.keys[indices], problem.distance.bounds)
-            columns = np.ascontiguousarray(problem.columns(slice(None), point).T)
+            point, columns = self._columns(indices)
             for which, weights in self._weights(squares, indices, factors[n_symmetric:n_dense]):
                 numbers = np.arange(n_symmetric, n_dense)[which]
                 places = (numbers[:, None] * n_indices + np.arange(tile.start, tile.stop)).ravel()
@@ -151,13 +162,24 @@ class PairPath:
         if kernel.squared and factor < np.inf:
             t = distance.approximate_squares(indices, np.sqrt(factor))
         else:
-            t = distance.squares(distance.keys[indices])
+            t = distance.squares_of_keys(indices)
         lowest = np.zeros((len(t), 1))
         if kernel.log_ratio is not None:
             lowest = rows.exclude(t, indices, np.inf).min(axis=1, keepdims=True)
             lowest[lowest == np.inf] = 0
             t -= lowest
         return _Squares(rows.exclude(t, indices, 0.0), lowest)
+
+    def _columns(self, indices):
+        """The point that keys of these indices see others from, and what is summed for these: (n_values, n_keys)."""
+        problem = self.problem
+        if self._all_columns is not None:
+            return self._all_columns
+        many = problem.n_values > _MANY_VALUES
+        point = problem.basis.expansion_point(problem.distance.keys[... if many else indices], problem.distance.bounds)
+        columns = point, np.ascontiguousarray(problem.columns(slice(None), point).T)
+        self._all_columns = columns if many else None
+        return columns
 
     def _tile(self, tile, factors):
         if self._kept is None:
@@ -171,7 +193,8 @@ class PairPath:
 
     def _n_dense(self, factors):
         """At how many of the bandwidths most pairs are not distant. It takes a Gaussian for these to stay distant."""
-        if self._kept is None or self._is_small(len(factors)) or not self.problem.kernel.is_product:
+        many = self.problem.n_values > _MANY_VALUES
+        if self._kept is None or many or self._is_small(len(factors)) or not self.problem.kernel.is_product:
             return len(factors)
         sample = np.sort(self._kept.t[:: max(1, len(self.indices) // _SAMPLE)], axis=None)
         limit = _SPARSE if self.problem.n_values <= _FEW_VALUES else _SPARSE_OF_MANY_VALUES

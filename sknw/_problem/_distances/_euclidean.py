@@ -7,9 +7,10 @@ from functools import cached_property
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from sknw._accuracy import CONSTANT_FEATURE
+from sknw._accuracy import FAINT_VARIANCE
 from sknw._problem._conditions import Conditions
 from sknw._problem._distances._distance import Distance
+from sknw._problem._distances._places import Places
 from sknw._problem._rows import Rows
 
 # Coordinates are drawn in to this power of two times the range of the keys, and bandwidths are held between its inverse
@@ -74,6 +75,11 @@ class Coordinates:
         return (keys if len(keys) else self.keys).mean(axis=0)
 
     @cached_property
+    def places(self) -> Places:
+        """Where keys that have a weight are."""
+        return Places(self.keys, ~self._rows.zero_weight)
+
+    @cached_property
     def variances(self) -> np.ndarray:
         """The weighted variance of each coordinate."""
         weight = self._rows.relative_weight
@@ -101,7 +107,7 @@ class Euclidean(Distance):
 
     def __init__(self, rows, bandwidth=None, metric="euclidean", metric_params=None, coordinates=None):
         self.rows, self.metric, self.metric_params = rows, metric, metric_params or {}
-        self.bandwidth = self.spreads(rows) if bandwidth is None else bandwidth
+        self.bandwidth = self.spreads() if bandwidth is None else bandwidth
         each = np.broadcast_to(self.bandwidth, rows.keys.shape[1:]).astype(float)
         finite = np.isfinite(each)
         features = finite if finite.any() else ~finite
@@ -184,15 +190,15 @@ class Euclidean(Distance):
         """
         ptp = self.coordinates.ptp
         bandwidth = self.scaled_bandwidth if multiples is None else self.scaled_bandwidth * multiples[:, None]
-        least = CONSTANT_FEATURE * np.square(np.minimum(bandwidth, ptp))
+        least = FAINT_VARIANCE * np.square(np.minimum(bandwidth, ptp))
         penalty = ridge * self.coordinates.variances if ridge else 0.0
         least = np.maximum(least, np.finfo(float).tiny)
         # Keys that hardly vary in a block may vary among all.
         return Conditions(least, ptp > 0, penalty, np.zeros_like(least) if self.rows.is_block else least)
 
-    @classmethod
-    def spreads(cls, rows, metric="euclidean", metric_params=None):
+    def spreads(self):
         """The weighted standard deviation of each feature, inf for a constant one: (n_features,)."""
+        rows = self.rows
         weight = rows.with_weight(rows.sample_weight / rows.sample_weight.sum())
         X = rows.with_weight(rows.keys).astype(np.float64)
         X = X - X[0]  # a large offset would leave the variance few digits
