@@ -126,7 +126,8 @@ class KernelSmoother(KernelEstimator):
 
         It is exact, for all kernels and degrees, in time that grows with the number of queries times that of samples.
         Where the kernel has a kink, at the query itself or where it ends, the part of a sample just there is left out;
-        where no sample is in reach, the slope is zero.
+        where no sample is in reach, the slope is zero. Of a parabola that hangs by samples of hardly any weight, it
+        does not count how their say changes.
 
         Parameters
         ----------

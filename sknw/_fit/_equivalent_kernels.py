@@ -24,7 +24,7 @@ from sknw._problem._sums import Sums
 from sknw._tiles import batches, map_tiles, row_batch
 
 # L is held within this.
-_ROUNDING = 1e-12
+_ROUNDING = 1e-9
 
 # What rounding may change an effective weight by.
 _MAX_ROUNDING = 1e-12
@@ -34,8 +34,8 @@ _MAX_SQUARE = 1e6
 
 # Up to this square of the largest distance from the middle, in bandwidths, single precision serves; it errs by less
 # than the second, a share, then. No squared distance is as large as the third, and weights below the exponential of the
-# fourth, which would be subnormal, count as that.
-_MAX_RADIUS_SQUARE, _SURELY_BELOW, _FAR, _LOWEST_LOG = 1e4, 0.98, 1e6, -80.0
+# fourth, which would be subnormal, count as that. The fifth stands for a squared distance of zero.
+_MAX_RADIUS_SQUARE, _SURELY_BELOW, _FAR, _LOWEST_LOG, _NEAR = 1e4, 0.98, 1e6, -80.0, 1e-20
 
 # Numbers of queries, keys and coordinates that are held at a time.
 _NUMBERS = 2**20
@@ -140,7 +140,8 @@ def _from_sums(problem, sums, queries, conditions):
         kernels.slopes[rest], kernels.means[rest], polynomials[rest] = some.slopes, some.means, slopes
         faint[rest], vague = vague, faint
     square = kernels.at(basis.seen_from(queries, sums.expansion_point))
-    vague |= (square > _MAX_SQUARE) & (problem.limit < np.inf)
+    # Of a steep parabola, sums about a point far from the keys in reach tell too little.
+    vague |= (square > (_MAX_SQUARE if basis.degree == 1 else problem.limit**2)) & (problem.limit < np.inf)
     wild = ~vague & (square > problem.limit**2)
     if vague.any():
         sums = Sums(*(part.copy(order="K") for part in sums))
@@ -179,7 +180,9 @@ def _put_reach(problem, found, indices, queries, reach):
     """Put the equivalent kernels of queries that reach these keys."""
     sums = reach.sums(problem)
     kernels, polynomials, _ = equivalent_kernel(problem.basis, sums, queries.points, queries.conditions, of_keys=True)
-    wild = np.flatnonzero(kernels.at(queries.points - reach.heaviest) > problem.limit**2)
+    square = kernels.at(queries.points - reach.heaviest)
+    # Where directions are softly left out of a parabola, the sum of squares is no bound.
+    wild = np.flatnonzero((square > problem.limit**2) | (problem.basis.degree == 2 and problem.limit < np.inf))
     if len(wild):
         some, offsets = reach.take(wild), reach.offsets[wild]
         terms = kernels.terms(offsets.reshape(-1, offsets.shape[2]))[:-1].reshape(-1, *offsets.shape[:2])
@@ -306,7 +309,7 @@ class _SinglePrecision:
         else:
             lowest = t.min(axis=1, keepdims=True)
             t -= lowest
-            logs = kernel.log_ratio(np.maximum(lowest, 0), np.minimum(t, _FAR, out=t))
+            logs = kernel.log_ratio(np.maximum(lowest, _NEAR), np.minimum(t, _FAR, out=t))
             weights = np.exp(np.maximum(logs, _LOWEST_LOG, out=logs), out=logs)
         weights *= self._weight
         levers = about_middle.astype(np.float32) @ self._values

@@ -56,8 +56,12 @@ class SeenKeys(NamedTuple):
     @classmethod
     def of(cls, problem: Problem, queries: np.ndarray) -> SeenKeys:
         """Those of a problem about a point amid queries."""
+        return cls.about(problem, problem.basis.expansion_point(queries, problem.distance.coordinates.bounds))
+
+    @classmethod
+    def about(cls, problem: Problem, point: np.ndarray) -> SeenKeys:
+        """Those of a problem about a point."""
         basis = problem.basis
-        point = basis.expansion_point(queries, problem.distance.coordinates.bounds)
         z = basis.seen_from(problem.distance.keys, point)
         targets = problem.rows.targets - problem.rows.frame.offset
         terms = np.vstack([targets.T, monomials(z.shape[1], basis.degree)(z)])
@@ -83,8 +87,8 @@ class LocalTangents:
         The sums of kernel times sample weight.
     fits : ndarray of shape (n_queries, n_outputs)
         Without the offset of the targets.
-    is_drawn : ndarray of shape (n_queries,) of bool
-        Which fits the limit has changed. All else is for those that it has not.
+    is_plain : ndarray of shape (n_queries,) of bool
+        Which fits are those of the rows: the limit has not changed them, and no weight is too small for a float.
     ridge_slopes : ndarray of shape (n_queries, n_outputs)
         Derivatives of the fits by the logarithm of the ridge.
     """
@@ -108,7 +112,7 @@ class LocalTangents:
         sums, self.total = local.sums, local.sums.values[:, -1:]
         self._terms = local.kernels.terms
         self._is_mean = len(self._terms) == 1
-        self.fits, self.is_drawn = local.fits(basis), local.is_drawn
+        self.fits, self.is_plain = local.fits(basis), ~(local.is_drawn | local.of_keys)
         means, slopes = local.kernels.means, local.polynomials
         constants = target_means(basis, sums)[:, -1:] - np.einsum("mi,mik->mk", means, slopes)[:, None]
         self._kernels, self._polynomials = local.kernels.coefficients, np.concatenate([slopes, constants], axis=1)

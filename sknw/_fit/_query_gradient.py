@@ -14,6 +14,7 @@ from sknw._fit._predictions import sums_in_batches
 from sknw._problem._bases import BASES
 from sknw._problem._definition import kernel_rows
 from sknw._problem._problem import Problem
+from sknw._problem._reach import shares_of_keys
 from sknw._tiles import map_tiles
 
 
@@ -34,8 +35,8 @@ def query_gradient(problem: Problem, queries: np.ndarray, n_jobs: int | None = N
         rows, points = rows[reached], queries[tile][reached]
         local = LocalTangents(problem, rows, points, SeenKeys.of(problem, points))
         slopes = _slopes(problem, rows, points, local)
-        for query in np.flatnonzero(local.is_drawn):
-            slopes[query] = _LimitedFits(problem, rows[[query]], points[[query]]).slopes(problem.basis.degree)
+        for query in np.flatnonzero(~local.is_plain):
+            slopes[query] = _LimitedFits(problem, points[[query]]).slopes(problem.basis.degree)
         places = np.ix_(tile.start + reached, distance.coordinates.features)
         gradient[places] = np.ldexp(slopes.swapaxes(1, 2), -distance.coordinates.scale_exponent).swapaxes(1, 2)
 
@@ -87,22 +88,20 @@ class _LimitedFits:
     Parameters
     ----------
     problem : Problem
-    row : ndarray of shape (1, n_keys)
-        Of the kernel matrix.
     point : ndarray of shape (1, n_coordinates)
     """
 
-    def __init__(self, problem: Problem, row: np.ndarray, point: np.ndarray):
-        self._row, self._point = row, point
-        self._problem = replace(problem, limit=np.inf)
-        shares = row[0] * problem.rows.relative_weight
-        weights = [shares / shares.sum()]
+    def __init__(self, problem: Problem, point: np.ndarray):
+        self._point, self._problem = point, replace(problem, limit=np.inf)
+        weight, weights = problem.rows.relative_weight, list(shares_of_keys(problem, point))
+        self._row = np.divide(weights, weight, out=np.zeros((1, len(weight))), where=weight > 0)
+        # About the heaviest key, a steep polynomial does not cancel there.
+        self._heaviest = problem.distance.keys[weights[0].argmax()]
         self._changes: list[np.ndarray] = []
         self._steps: list[float] = []
         self._signs: list[np.ndarray] = []
         for degree in range(1, problem.basis.degree + 1):
-            fit = self._problem_of(degree, problem.rows.targets)
-            local = LocalTangents(fit, row, point, SeenKeys.of(fit, point))
+            local = self._tangents(self._problem_of(degree, problem.rows.targets))
             change = weights[0] * local.equivalent[0] - weights[-1]
             step = largest_step(weights[-1][None], change[None], problem.limit)[0]
             weights.append(weights[-1] + step * change)
@@ -123,8 +122,11 @@ class _LimitedFits:
 
     def _plain_slopes(self, degree, targets):
         problem = self._problem_of(degree, targets)
-        local = LocalTangents(problem, self._row, self._point, SeenKeys.of(problem, self._point))
-        return _slopes(problem, self._row, self._point, local)[0]
+        return _slopes(problem, self._row, self._point, self._tangents(problem))[0]
+
+    def _tangents(self, problem):
+        seen = SeenKeys.about(problem, self._heaviest if problem.basis.degree else np.zeros(0))
+        return LocalTangents(problem, self._row, self._point, seen)
 
     def _problem_of(self, degree, targets):
         ridge = self._problem.ridge if degree else 0.0

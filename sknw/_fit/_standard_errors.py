@@ -20,6 +20,7 @@ from sknw._problem._bases import BASES
 from sknw._problem._local_fit import LocalFits, local_fits
 from sknw._problem._monomials import monomials
 from sknw._problem._problem import Problem
+from sknw._problem._reach import shares_of_keys
 from sknw._problem._rows import Rows
 from sknw._problem._sums import Sums
 from sknw._tiles import batches, row_batch
@@ -192,5 +193,6 @@ def _sums_of_squares(problem: Problem, local: EquivalentKernels, squares: Sums) 
 def local_fits_of_keys(problem: Problem, local: EquivalentKernels, queries: np.ndarray, fallback: str) -> LocalFits:
     """All keys in the fits of queries, from the equivalent kernels of these."""
     shares, _ = attention_shares(problem, queries, fallback)
+    shares[local.of_keys] = shares_of_keys(problem, queries[local.of_keys])
     targets, keys = problem.rows.targets - problem.rows.frame.offset, problem.distance.keys
     return local_fits(problem.basis, local.sums, local.kernels, problem.conditions, shares, keys, targets)

@@ -11,6 +11,7 @@ from sknw._fit._fallbacks import FALLBACKS
 from sknw._fit._fit import Fit
 from sknw._problem._definition import kernel_rows
 from sknw._problem._problem import Problem
+from sknw._problem._reach import shares_of_keys
 from sknw._tiles import batches, map_tiles, row_batch
 
 # Queries whose sparse weights are made at a time, at the least: trees are slow with few.
@@ -59,6 +60,8 @@ def _put_weights(fit, queries, fallback, n_jobs, out):
 
     def put(tile):
         shares, unreached = attention_shares(fit.problem, queries[tile], fallback)
+        of_keys = np.flatnonzero(effective.of_keys[tile])
+        shares[of_keys] = shares_of_keys(fit.problem, queries[tile][of_keys])
         effective.multiply(shares, tile, unreached)
         out[tile] = shares
         return len(unreached)
@@ -70,7 +73,10 @@ def _sparse_weights(fit, queries, fallback, n_jobs):
     blocks, n_unreached = [], 0
     for batch in batches(len(queries), max(_MIN_QUERIES, row_batch(len(fit.problem.rows)))):
         shares, unreached = _sparse_shares(fit, queries[batch], fallback, n_jobs)
-        _EffectiveWeights(fit, queries[batch], n_jobs).multiply_sparse(shares, unreached)
+        effective = _EffectiveWeights(fit, queries[batch], n_jobs)
+        of_keys = np.flatnonzero(effective.of_keys)
+        shares = _with_rows(shares, of_keys, [csr_array(shares_of_keys(fit.problem, queries[batch][of_keys]))])
+        effective.multiply_sparse(shares, unreached)
         blocks.append(shares.astype(fit.problem.rows.keys.dtype))
         n_unreached += len(unreached)
     return csr_array(vstack(blocks, format="csr")), n_unreached
@@ -87,11 +93,18 @@ def _sparse_shares(fit, queries, fallback, n_jobs):
             csr_array(FALLBACKS[fallback].rows(problem, queries[unreached[batch]]) * problem.rows.relative_weight)
             for batch in batches(len(unreached), row_batch(len(problem.rows)))
         ]
-        place = np.arange(len(queries))
-        place[unreached] = len(queries) + np.arange(len(unreached))
-        rows = csr_array(vstack([rows, *stand_ins], format="csr")[place])
+        rows = _with_rows(rows, unreached, stand_ins)
     rows.data /= np.repeat(rows.sum(axis=1), np.diff(rows.indptr))
     return rows, unreached
+
+
+def _with_rows(rows, indices, blocks):
+    """Sparse rows, with those of some indices replaced by the rows of blocks."""
+    if not len(indices):
+        return rows
+    place = np.arange(rows.shape[0])
+    place[indices] = len(place) + np.arange(len(indices))
+    return csr_array(vstack([rows, *blocks], format="csr")[place])
 
 
 class _EffectiveWeights:
@@ -104,11 +117,17 @@ class _EffectiveWeights:
     fit : Fit
     queries : ndarray of shape (n_queries, n_coordinates)
     n_jobs : int or None
+
+    Attributes
+    ----------
+    of_keys : ndarray of shape (n_queries,) of bool
+        For which queries the shares are to be those of `shares_of_keys`.
     """
 
     def __init__(self, fit, queries, n_jobs):
         self._problem = problem = fit.problem
         self._are_shares = problem.basis.degree == 0
+        self.of_keys = np.zeros(len(queries), dtype=bool)
         if not self._are_shares:
             sums = fit.algorithm.sums(queries, n_jobs=n_jobs)
             reached = np.flatnonzero(sums.values[:, -1] >= MIN_WEIGHT)
@@ -117,6 +136,7 @@ class _EffectiveWeights:
             self._points[reached] = local.sums.expansion_point
             self._coefficients = np.zeros((len(queries), len(self._terms)))
             self._coefficients[reached] = local.kernels.coefficients
+            self.of_keys[reached] = local.of_keys
 
     def multiply(self, rows, batch, unreached):
         """Multiply these rows, except those that a fallback has made."""

@@ -15,6 +15,7 @@ from sknw._accuracy import FAINT_SHARE
 from sknw._problem._conditions import Conditions
 from sknw._problem._problem import Problem
 from sknw._problem._sums import Sums
+from sknw._tiles import batches, row_batch
 
 # The logarithm of the weight of the nearest place but one, in relation to that of the nearest, that moments can still
 # be made of.
@@ -157,3 +158,13 @@ def _squares(steps, bandwidth):
     if bandwidth.ndim:
         return (np.square(steps) * bandwidth**-2.0).sum(axis=2)
     return np.square(steps).sum(axis=2) / bandwidth**2
+
+
+def shares_of_keys(problem: Problem, points: np.ndarray) -> np.ndarray:
+    """The shares of all keys in kernel sums, as local fits see them: (n_queries, n_keys)."""
+    shares = np.empty((len(points), len(problem.rows)))
+    for batch in batches(len(points), row_batch(problem.distance.keys.size)):
+        some = points[batch]
+        queries = Queries(some, None, np.ones((len(some), 1)), np.empty((0, 0), dtype=int), problem.conditions)
+        shares[batch] = whole_reach(problem, queries).values[:, :, -1]
+    return shares / shares.sum(axis=1, keepdims=True)
