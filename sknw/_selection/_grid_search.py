@@ -20,10 +20,10 @@ from sknw._selection._criteria import CRITERIA, SearchOptions, are_lowest, as_er
 # times the root of two, for which a Gaussian is a square (see `_algorithms/brute/_path.py`).
 GRID = 100 * 2.0 ** (np.arange(-40, 1) / 2)
 
-# Below the distance between neighbours, about n ** (-1 / d) spreads, in many features times this share of the root of
+# Below half the distance between neighbours, about n ** (-1 / d) spreads, in many features times a share of the root of
 # d, lines and parabolas hang by the nearest samples, and change little with the bandwidth: every fourth multiple is
 # enough, and none at all in many features, where the nearest samples are far.
-_NARROW, _NARROW_STEP, _MANY_FEATURES = 0.3, 4, 10
+_NARROW, _NARROW_OF_MANY, _NARROW_STEP, _MANY_FEATURES = 0.5, 0.3, 4, 10
 
 # Basins of the criterion that are refined, the lowest first.
 _BASINS = 4
@@ -293,7 +293,7 @@ def grid(problem: Problem) -> np.ndarray:
         return GRID
     n_features = np.isfinite(np.broadcast_to(problem.distance.bandwidth, problem.rows.keys.shape[1:])).sum()
     between = problem.rows.n_samples ** (-1 / max(n_features, 1))
-    first = int(np.searchsorted(GRID, max(1.0, _NARROW * np.sqrt(n_features)) * between))
+    first = int(np.searchsorted(GRID, max(_NARROW, _NARROW_OF_MANY * np.sqrt(n_features)) * between))
     if n_features > _MANY_FEATURES:
         return GRID[first:]
     narrow = np.arange(first - _NARROW_STEP, 0, -_NARROW_STEP)[::-1]
