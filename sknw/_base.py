@@ -203,22 +203,20 @@ class KernelSmoother(KernelEstimator):
         check_is_fitted(self)
         distance = self._fit.algorithm.problem.distance
         X = check_queries(self, X, distance)
-        return distance.transform(np.clip(X, *self._range) if clip and self.clip else X)
+        return distance.transform(self._clipped(X) if clip and self.clip else X)
 
     def _by_feature(self, function, X, name):
         """What a function gives for queries, (n_queries, n_features, n_outputs), zero in features that are clipped."""
-        queries = self._queries(X)
-        distance = self._fit.problem.distance
+        check_is_fitted(self)
+        distance = self._fit.algorithm.problem.distance
+        X = check_queries(self, X, distance)
         check_coordinates(distance, distance.metric, name)
-        numbers = function(queries)
-        if self.clip:
-            low, high = self._range
-            X = check_queries(self, X, distance)
-            numbers[(low > X) | (high < X)] = 0
+        clipped = self._clipped(X) if self.clip else X
+        numbers = function(distance.transform(clipped))
+        numbers[clipped != X] = 0
         return self._shaped(numbers, axis=2)
 
-    @property
-    def _range(self):
-        """The lowest and the highest sample in each feature."""
+    def _clipped(self, X):
+        """Queries whose features are in the range of the samples."""
         frame = self._fit.problem.rows.frame
-        return frame.key_low, frame.key_high
+        return np.clip(X, frame.key_low, frame.key_high)

@@ -121,8 +121,8 @@ def test_places_that_are_nearly_one(rng):
 @ignore_unreached
 @pytest.mark.parametrize("kernel", LOG_PROFILES)
 @pytest.mark.parametrize("degree", [1, 2])
-def test_weights_hold_the_limit(kernel, degree):
-    weight = RNG.integers(0, 4, 50)
+def test_weights_hold_the_limit(kernel, degree, rng):
+    weight = rng.integers(0, 4, 50)
     plain = LocalPolynomialRegressor(kernel, degree, bandwidth_of(kernel)).fit(X, Y, weight)
     sizes = np.abs(plain.attention_weights(Q)).sum(axis=1)
     for limit in (1.0, 1.5, 3.0):
@@ -276,12 +276,12 @@ def test_clip():
         NadarayaWatsonRegressor(bandwidth=1.0, metric="precomputed", clip=True).fit(distances, Y)
 
 
-def test_parameters():
+def test_parameters(rng):
     assert LocalPolynomialRegressor().fit(X, Y).limit_ == 3
     assert LocalPolynomialRegressor(bandwidth=1.0).fit(X, Y).limit_ == np.inf
     assert LocalPolynomialRegressor(limit=None).fit(X, Y).limit_ == np.inf
     assert LocalPolynomialRegressor(bandwidth=1.0, limit=2).fit(X, Y).limit_ == 2
-    assert LocalPolynomialRegressor().fit(RNG.normal(size=(40, 14)), Y[:40]).limit_ == 4
+    assert LocalPolynomialRegressor().fit(rng.normal(size=(40, 14)), Y[:40]).limit_ == 4
     for limit in (0.5, True, "three", np.nan):
         with pytest.raises(ValueError, match="limit must be a number, at least 1, or None or 'auto'; got"):
             LocalPolynomialRegressor(limit=limit).fit(X, Y)
@@ -305,8 +305,8 @@ def test_many_features():
         np.testing.assert_allclose(refitted.predict(x[[i]]), model.predict(None)[i], atol=1e-6)
 
 
-def test_many_features_take_little_memory():
-    x = RNG.normal(size=(200, 60))
+def test_many_features_take_little_memory(rng):
+    x = rng.normal(size=(200, 60))
     tracemalloc.start()
     try:
         LocalPolynomialRegressor().fit(x, x[:, 0])

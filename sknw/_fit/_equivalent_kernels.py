@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sknw._problem._conditions import Conditions
-from sknw._problem._definition import relative_rows
+from sknw._problem._definition import kernel_rows
 from sknw._problem._local_fit import EquivalentKernel, are_faint, equivalent_kernel, fits_of_kernels
 from sknw._problem._problem import Problem
 from sknw._problem._reach import Queries, nearest_places, nearest_reach, whole_reach
@@ -257,18 +257,13 @@ def _have_copies(problem, queries):
 
 def _shares(problem, queries):
     """The shares of keys in kernel sums: (n_queries, n_keys)."""
-    rows, distance, left_out = problem.rows, problem.distance, queries.left_out
+    rows, left_out = problem.rows, queries.left_out
     copies = _have_copies(problem, queries)
     if copies.any() and not copies.all():
         shares = np.empty((len(copies), len(rows)))
         shares[copies], shares[~copies] = (_shares(problem, queries.take(some)) for some in (copies, ~copies))
         return shares
-    excluded, factor = None if copies.any() else left_out, queries.multiples**-2.0
-    if problem.kernel.log_ratio is None:
-        shares = rows.exclude(problem.kernel.of_square(distance.squares(queries.points) * factor), excluded, 0.0)
-    else:
-        t0, dt = distance.squares_from_reference(queries.points)
-        shares, _ = relative_rows(problem, dt * factor, excluded, t0 * factor)
+    shares, _ = kernel_rows(problem, queries.points, None if copies.any() else left_out, queries.multiples**-2.0)
     if copies.any():
         shares[np.arange(len(shares)), left_out] *= 1 - 1 / rows.counts[left_out]
     shares *= rows.relative_weight

@@ -12,13 +12,13 @@ from sknw._problem._sums import Nearest, Sums
 from sknw._tiles import batches, row_batch
 
 # Above so many values, products of matrices sum them faster, though over all keys.
-_MANY_VALUES = 200
+MANY_VALUES = 200
 
 _ZERO = np.zeros((1, 1))
 
 
 def kernel_rows(
-    problem: Problem, queries: np.ndarray, excluded: np.ndarray | None = None
+    problem: Problem, queries: np.ndarray, excluded: np.ndarray | None = None, factor: np.ndarray | float = 1.0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows of the kernel matrix, zero for keys that do not count.
 
@@ -26,6 +26,8 @@ def kernel_rows(
     ----------
     excluded : ndarray of shape (n_queries,), default=None
         For each query the index of one key that does not count.
+    factor : ndarray of shape (n_queries, 1), default=1.0
+        What squared distances are multiplied by, where each query has a bandwidth of its own.
 
     Returns
     -------
@@ -34,10 +36,10 @@ def kernel_rows(
         ``rows * exp(log_scale)[:, None]`` is K, relative to K at `Distance.reference` of the query.
     """
     if problem.kernel.log_ratio is None:
-        rows = problem.kernel.of_square(problem.distance.squares(queries))
+        rows = problem.kernel.of_square(problem.distance.squares(queries) * factor)
         return problem.rows.exclude(rows, excluded, 0.0), np.zeros(len(queries))
     t0, dt = problem.distance.squares_from_reference(queries)
-    return relative_rows(problem, dt, excluded, t0)
+    return relative_rows(problem, dt * factor, excluded, t0 * factor)
 
 
 def relative_rows(
@@ -77,7 +79,7 @@ def sums_of_rows(problem: Problem, rows: np.ndarray, log_scale: np.ndarray) -> S
     rows = np.where(rows > MIN_SHARE * rows.max(axis=1, keepdims=True), rows, 0)
     total = rows @ problem.rows.relative_weight
     reached = np.flatnonzero(total > 0)
-    if sums.values.shape[1] > _MANY_VALUES:
+    if sums.values.shape[1] > MANY_VALUES:
         size = row_batch(keys.size)
     else:
         size = row_batch(sums.values.shape[1] * (int(np.count_nonzero(rows)) // max(len(reached), 1) + 1))
@@ -93,7 +95,7 @@ def sums_about(
     problem: Problem, expansion_point: np.ndarray, rows: np.ndarray, keys: np.ndarray, values: np.ndarray
 ) -> np.ndarray:
     """Sums over rows of the kernel matrix for these keys, about a point for each query: (n_queries, n_values)."""
-    if problem.n_values > _MANY_VALUES:
+    if problem.n_values > MANY_VALUES:
         z = problem.basis.seen_from(keys, expansion_point[:, None])
         return problem.basis.summed(values * rows[:, :, None], z)
     query, key = np.nonzero(rows)

@@ -119,8 +119,7 @@ def equivalent_kernel(
     means = basis.means(sums, degree)
     z = basis.seen_from(queries, sums.expansion_point)
     terms = monomials(z.shape[1], degree)
-    target = target_means(basis, sums)
-    covariances = target[:, -len(terms) : -1] - means[:, :, None] * target[:, -1:]
+    covariances = _covariances(target_means(basis, sums), means)
     right = np.dstack([terms(z)[:-1].T - means, covariances])  # both need the same inverse
     solution, vague = solve(basis, sums, right, conditions, degree, of_keys)
     return EquivalentKernel(solution[:, :, 0], means, terms), solution[:, :, 1:], vague
@@ -141,8 +140,12 @@ def target_means(basis, sums: Sums) -> np.ndarray:
 def fits_of_kernels(basis, sums: Sums, kernels: EquivalentKernel) -> np.ndarray:
     """The fits of equivalent kernels, (n_queries, n_outputs), without the offset of the targets."""
     target = target_means(basis, sums)
-    covariances = target[:, :-1] - kernels.means[:, :, None] * target[:, -1:]
-    return target[:, -1] + np.einsum("mi,mik->mk", kernels.slopes, covariances)
+    return target[:, -1] + np.einsum("mi,mik->mk", kernels.slopes, _covariances(target, kernels.means))
+
+
+def _covariances(target, means):
+    """Those of targets and monomials of these means, the highest degree of which may be lower than that of targets."""
+    return target[:, -means.shape[1] - 1 : -1] - means[:, :, None] * target[:, -1:]
 
 
 def local_fits(
@@ -164,7 +167,7 @@ def local_fits(
     deviations = values - means[:, :, None]
     inverse, _ = solve(basis, sums, np.tile(np.eye(means.shape[1]), (len(means), 1, 1)), conditions)
     target = target_means(basis, sums)
-    gradient = inverse @ (target[:, :-1] - means[:, :, None] * target[:, -1:])
+    gradient = inverse @ _covariances(target, means)
     return LocalFits(
         shares * (1 + np.einsum("mi,min->mn", slopes, deviations)),
         targets - target[:, None, -1] - deviations.swapaxes(1, 2) @ gradient,

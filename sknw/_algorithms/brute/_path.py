@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from sknw._accuracy import MIN_WEIGHT, PROMISE
 from sknw._kernels import relative_weights
 from sknw._problem._conditions import Conditions
-from sknw._problem._definition import nearest, nearest_rows_of, sums_of_rows
+from sknw._problem._definition import MANY_VALUES, nearest, nearest_rows_of, sums_of_rows
 from sknw._problem._problem import Problem
 from sknw._problem._sums import Nearest, Sums
 from sknw._tiles import batches, map_tiles, row_batch
@@ -42,7 +42,7 @@ _DISTANT = PROMISE * 1e-6
 # Below this share of pairs that are not distant these alone are looked at, where few values are summed and where many
 # are: a pair takes longer by itself than among all.
 _SPARSE, _SPARSE_OF_MANY_VALUES = 0.2, 0.05
-_FEW_VALUES, _MANY_VALUES = 3, 200
+_FEW_VALUES = 3
 
 # Rows that this share is estimated from.
 _SAMPLE = 32
@@ -175,7 +175,7 @@ class PairPath:
         problem = self.problem
         if self._all_columns is not None:
             return self._all_columns
-        many = problem.n_values > _MANY_VALUES
+        many = problem.n_values > MANY_VALUES
         point = problem.basis.expansion_point(problem.distance.keys[... if many else indices], problem.distance.bounds)
         columns = point, np.ascontiguousarray(problem.columns(slice(None), point).T)
         self._all_columns = columns if many else None
@@ -193,7 +193,7 @@ class PairPath:
 
     def _n_dense(self, factors):
         """At how many of the bandwidths most pairs are not distant. It takes a Gaussian for these to stay distant."""
-        many = self.problem.n_values > _MANY_VALUES
+        many = self.problem.n_values > MANY_VALUES
         if self._kept is None or many or self._is_small(len(factors)) or not self.problem.kernel.is_product:
             return len(factors)
         sample = np.sort(self._kept.t[:: max(1, len(self.indices) // _SAMPLE)], axis=None)
