@@ -4,9 +4,8 @@ PYTHON ?= python3
 OLDEST_PYTHON ?= python3.11
 BIN := .venv/bin
 OLDEST := .venv-oldest/bin
-# Estimator checks with array API inputs run only where this is set before scipy is imported.
 # One thread of BLAS each: tests run beside each other.
-PYTEST := SCIPY_ARRAY_API=1 MPLBACKEND=Agg OPENBLAS_NUM_THREADS=1
+PYTEST := MPLBACKEND=Agg OPENBLAS_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo docs docs-check test test-oldest fuzz lint format bench coverage clean
@@ -43,10 +42,12 @@ format: .venv/lint  ## Mend the style
 
 bench: .venv/bench  ## Compare speed and memory with other ways to compute the same
 	$(BIN)/python benchmarks/bench.py $(BENCH)
-	$(if $(BENCH),,$(BIN)/python benchmarks/tasks.py)
+	$(if $(BENCH),,$(BIN)/python benchmarks/tasks.py --limit 20)
+	$(if $(BENCH),,$(BIN)/python benchmarks/threads.py)
+	$(if $(BENCH),,$(BIN)/python benchmarks/devices.py)
 
 coverage: .venv/demo  ## Simulate how often intervals and bands cover what they should
-	$(BIN)/python benchmarks/coverage.py
+	$(BIN)/python benchmarks/interval_coverage.py
 	$(BIN)/python benchmarks/coverage_by_place.py
 
 clean:  ## Remove everything that these commands made
@@ -63,12 +64,12 @@ clean:  ## Remove everything that these commands made
 	touch $@
 
 .venv/docs .venv/test .venv/lint: .venv/%: .venv/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	$(BIN)/python -m pip install --quiet --editable '.[$*,fast]'
 	touch $@
 
 # Each peer alone: one that cannot be installed is a line of the table that says so.
 .venv/bench: .venv/python pyproject.toml benchmarks/peers.txt
-	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	$(BIN)/python -m pip install --quiet --editable '.[bench,fast]'
 	while read -r peer; do $(BIN)/python -m pip install --quiet $$peer || echo "left out: $$peer"; done < benchmarks/peers.txt
 	touch $@
 

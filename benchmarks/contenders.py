@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ class Contender:
     """How many queries it is timed with; its time is scaled up."""
     limit_for: tuple[int, ...] = ()
     """The numbers of features for which it is the limit, the least that must be done."""
+    near: bool = True
+    """Whether its times come near, so that it is always compared."""
 
     def suits(self, workload):
         """Whether it takes part."""
@@ -64,6 +67,12 @@ def sknw(case):
     from sknw import NadarayaWatsonRegressor
 
     return NadarayaWatsonRegressor(kernel=case.kernel, bandwidth=case.bandwidth, n_jobs=-1).fit(case.X, case.y).predict
+
+
+def without_numba(case):
+    """Ours, where the extra is missing."""
+    sys.modules["numba"] = None
+    return sknw(case)
 
 
 def sorting(case):
@@ -292,21 +301,22 @@ GAUSSIAN, COMPACT = ("gaussian",), tuple(POLYNOMIALS)
 
 CONTENDERS = (
     Contender("sknw", sknw, pairs=np.inf),
+    Contender("sknw without numba", without_numba, pairs=np.inf),
     Contender("np.argsort of both", sorting, features=(1,), pairs=np.inf, limit_for=(1,)),
     Contender("bare GEMMs and exp", products, features=(8, 64, 512), limit_for=(8, 64, 512)),
     Contender("all pairs in C++", brute, features=LOW, limit_for=(2, 3, 5)),
     Contender("textbook prefix sums", prefix_sums, COMPACT, (1,), pairs=np.inf),
     Contender("finufft, 20 lines", nonuniform_fourier, GAUSSIAN, (1, 2), pairs=np.inf),
-    Contender("fastlpr", fastlpr, GAUSSIAN, (1, 2, 3), pairs=np.inf),
-    Contender("kernelsmooth", kernelsmooth, GAUSSIAN),
-    Contender("astroML", astroml, GAUSSIAN),
+    Contender("fastlpr", fastlpr, GAUSSIAN, (1, 2, 3), pairs=np.inf, near=False),
+    Contender("kernelsmooth", kernelsmooth, GAUSSIAN, near=False),
+    Contender("astroML", astroml, GAUSSIAN, near=False),
     Contender("statsmodels KernelReg", statsmodels, GAUSSIAN, (*LOW, 8), part=50),
     Contender("RadiusNeighborsRegressor", radius_neighbours, COMPACT),
-    Contender("KNeighborsRegressor", k_neighbours, ("gaussian", "exponential")),
+    Contender("KNeighborsRegressor", k_neighbours, ("gaussian", "exponential"), near=False),
     Contender("torch attention", torch_attention, GAUSSIAN),
     Contender("KeOps", keops),
-    Contender("SciPy cdist in blocks", scipy_cdist),
-    Contender("NumPy in blocks", numpy_textbook, features=(*LOW, 8)),
+    Contender("SciPy cdist in blocks", scipy_cdist, near=False),
+    Contender("NumPy in blocks", numpy_textbook, features=(*LOW, 8), near=False),
 )
 
 # The modules whose import is timed: ours, the least that an estimator needs, and the others.

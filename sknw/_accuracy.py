@@ -27,6 +27,12 @@ PRODUCT_UNDERFLOW_SINGLE = 1e-24
 PRODUCT_BORDERLINE = 1e-2
 PRODUCT_BORDERLINE_SINGLE = 1.0
 
+# ---- brute, on a device: differences in single precision
+# Sums below this hang by squared distances so large that their logarithms have lost digits; those of a compact kernel,
+# whose errors are absolute, matter below the second.
+DEVICE_SINGLE = 1e-3
+DEVICE_BORDERLINE_SINGLE = 1.0
+
 # ---- tree: leaves far from a tile that are left out, keys far from a group of queries, what single precision loses
 TREE_FAR_LEAVES = PROMISE / 10
 TREE_FAR_KEYS = 4 * PROMISE / 10

@@ -5,16 +5,18 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+from sklearn import get_config
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sknw._algorithms import ALGORITHMS
+from sknw._arrays import device_of
 from sknw._attention._folds import learn_metrics
 from sknw._attention._heads import Head, HeadLearner, UniqueRows, mean_of_heads
 from sknw._attention._learned_metrics import LEARNED_METRICS, MAX_FEATURES_OF_LINES
-from sknw._base import KernelEstimator
+from sknw._base import KernelEstimator, all_or_nothing
 from sknw._features import Standardizer
 from sknw._fit._attention_matrix import AttentionMatrix
 from sknw._fit._fallbacks import warn_few
@@ -28,7 +30,6 @@ from sknw._selection._criteria import SearchOptions
 from sknw._selection._outcomes import decided_by_copies
 from sknw._tiles import batches, row_batch
 from sknw._validation import (
-    all_or_nothing,
     check_count,
     check_counts,
     check_degree,
@@ -255,6 +256,10 @@ class AttentionRegressor(MultiOutputMixin, RegressorMixin, KernelEstimator):
             unit of their own.
         """
         with progress(self, X, y) as step, all_or_nothing(self):
+            if get_config()["array_api_dispatch"] and device_of(X) is not None:
+                raise ValueError(
+                    f"AttentionRegressor does not run on a device: give it NumPy arrays; X is one of {device_of(X)}."
+                )
             kernel, degree = check_smooth_kernel(self.kernel), check_degree(self.degree, (0, 1))
             n_rounds = check_n_rounds(self.n_rounds, kernel, degree)
             n_heads = check_count(self.n_heads, "n_heads")
@@ -323,7 +328,7 @@ class AttentionRegressor(MultiOutputMixin, RegressorMixin, KernelEstimator):
             warn_few(self.heads_[0].fit.problem.rows, 2, "Leave-one-out predictions", "they are NaN")
             left_out = [predict_left_out(head.fit, "nearest", self.n_jobs)[0] for head in self.heads_]
             return self._shaped(np.mean(left_out, axis=0))
-        return self._shaped(mean_of_heads(self.heads_, Head.predict, self._queries(X), self.n_jobs))
+        return self._shaped(mean_of_heads(self.heads_, Head.predict, self._queries(X, "predict"), self.n_jobs))
 
     def gradient(self, X):
         """Compute the slope of `predict` at each query, zero in a feature that is clipped there.
@@ -339,7 +344,7 @@ class AttentionRegressor(MultiOutputMixin, RegressorMixin, KernelEstimator):
             In units of the targets over those of the features.
         """
         check_is_fitted(self)
-        X = check_queries(self, X, Euclidean).astype(np.float64)
+        X = check_queries(self, X, Euclidean, "gradient").astype(np.float64)
         return self._shaped(self._slopes(X), axis=2)
 
     def attention_weights(self, X, *, effective=True):
@@ -361,7 +366,7 @@ class AttentionRegressor(MultiOutputMixin, RegressorMixin, KernelEstimator):
             The mean of the heads. Rows sum to 1.
         """
         check_is_fitted(self)
-        return self._weights(self._queries(X), effective)
+        return self._weights(self._queries(X, "attention_weights"), effective)
 
     def explain(self, X, n_rows=5):
         """Name the samples that a prediction rests on most: those with the largest attention.
@@ -384,7 +389,7 @@ class AttentionRegressor(MultiOutputMixin, RegressorMixin, KernelEstimator):
         """
         n_rows = check_count(n_rows, "n_rows")
         check_is_fitted(self)
-        Z = self._queries(X)
+        Z = self._queries(X, "explain")
         attention, weight = self._weights(Z, effective=False), self._weights(Z, effective=True)
         order = np.argsort(-attention, axis=1, kind="stable")[:, :n_rows]
         distance = np.mean([np.take_along_axis(head.distances(Z), order, axis=1) for head in self.heads_], axis=0)
@@ -413,7 +418,7 @@ class AttentionRegressor(MultiOutputMixin, RegressorMixin, KernelEstimator):
             One over the sum of the squared attention, the mean of the heads; at least 1.
         """
         check_is_fitted(self)
-        Z = self._queries(X)
+        Z = self._queries(X, "effective_sample_size")
         sizes = [np.empty(0, self._dtype)]
         for batch in batches(len(Z), row_batch(len(self.heads_[0].targets))):
             sizes.append(1 / np.square(self._weights(Z[batch], effective=False)).sum(axis=1))
@@ -441,7 +446,8 @@ class AttentionRegressor(MultiOutputMixin, RegressorMixin, KernelEstimator):
             If there is only one sample: all queries elsewhere are far then.
         """
         check_is_fitted(self)
-        X, share = check_queries(self, X, Euclidean).astype(np.float64), check_share(share, "share")
+        X = check_queries(self, X, Euclidean, "extrapolates").astype(np.float64)
+        share = check_share(share, "share")
         warn_few(
             self.heads_[0].fit.problem.rows, 2, "Distances between samples", "all queries elsewhere count as further"
         )
@@ -490,9 +496,9 @@ class AttentionRegressor(MultiOutputMixin, RegressorMixin, KernelEstimator):
         weights = Head.attention_weights if effective else Head.attention
         return mean_of_heads(self.heads_, weights, Z, self.n_jobs).astype(self._dtype, copy=False)
 
-    def _queries(self, X):
+    def _queries(self, X, method):
         """Queries, checked, in standard deviations of the features."""
-        return self._standardizer(check_queries(self, X, Euclidean).astype(np.float64), self.clip)
+        return self._standardizer(check_queries(self, X, Euclidean, method).astype(np.float64), self.clip)
 
 
 def _warn_of_copies(heads, options):

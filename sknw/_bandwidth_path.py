@@ -3,9 +3,11 @@
 import warnings
 
 import numpy as np
+from sklearn import get_config
 from sklearn.utils import Bunch
 
 from sknw._algorithms import ALGORITHMS
+from sknw._arrays import device_of
 from sknw._fit._fallbacks import FALLBACKS, numeric_fallback
 from sknw._problem._bases import BASES
 from sknw._problem._problem import Problem
@@ -130,13 +132,13 @@ def bandwidth_path(
     kernel, basis, limit = check_kernel(kernel), BASES[degree], check_limit(limit)
     if not basis.keeps_range:
         check_coordinates(distance, metric, f"degree={degree}")
-    features = getattr(X, "columns", None)
+    features, device = getattr(X, "columns", None), device_of(X) if get_config()["array_api_dispatch"] else None
     X, y, sample_weight = check_training_data(X, y, sample_weight, distance)
     check_n_features(X.shape[1], degree)
     features = range(X.shape[1]) if features is None else features
     bandwidths = check_bandwidths(bandwidths, distance, metric, features)
     counts = check_counts(sample_weight, sample_weight_type)
-    rows = Rows(X, y.reshape(len(y), -1), sample_weight, counts)
+    rows = Rows(X, y.reshape(len(y), -1), sample_weight, counts, device=device and device.accelerator)
     basis = basis.determined_by(int(np.count_nonzero(sample_weight)), X.shape[1])
     problem = Problem(rows, distance(rows, 1.0, metric, metric_params), kernel, basis, limit=limit)
     scores = criterion_path(problem, bandwidths, criterion, options)

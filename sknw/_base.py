@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager
+from copy import copy
+from dataclasses import replace
+
 import numpy as np
+from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sknw._algorithms import ALGORITHMS, build
+from sknw._arrays import Device, device_of
 from sknw._fit._attention_matrix import AttentionMatrix
 from sknw._fit._fallbacks import FALLBACKS, warn_unreached
 from sknw._fit._fit import Fit
@@ -19,7 +25,6 @@ from sknw._progress import CallbackSupportMixin, progress, with_callbacks
 from sknw._selection._criteria import SearchOptions
 from sknw._selection._rules import RULES, choose_bandwidth
 from sknw._validation import (
-    all_or_nothing,
     check_bandwidth,
     check_clip,
     check_coordinates,
@@ -30,16 +35,42 @@ from sknw._validation import (
 )
 
 
+@contextmanager
+def all_or_nothing(estimator):
+    """Fit into an estimator that forgets an earlier fit, or, should this one fail, is left as it was."""
+    before = vars(estimator).copy()
+    for name in before:
+        if name.endswith("_") and not name.startswith("_"):
+            delattr(estimator, name)
+
+    def restore():
+        vars(estimator).clear()
+        vars(estimator).update(before)
+
+    with ExitStack() as undo:
+        undo.callback(restore)
+        yield
+        undo.pop_all()
+
+
 class KernelEstimator(CallbackSupportMixin, BaseEstimator):
-    """An estimator that gives numbers back in the shape of its y and the dtype of its X."""
+    """An estimator that gives numbers back in the shape of its y, and in the dtype of its X and where that lies."""
 
     _output_shape: tuple[int, ...]
     _dtype: str
+    _device: Device | None = None
 
     def _shaped(self, numbers, axis=1):
         """Numbers with an axis of outputs as they are returned: outputs as those of y, in the dtype of X."""
         shape = *numbers.shape[:axis], *self._output_shape, *numbers.shape[axis + 1 :]
-        return numbers.reshape(shape).astype(self._dtype, copy=False)
+        numbers = numbers.reshape(shape).astype(self._dtype, copy=False)
+        return numbers if self._device is None else self._returned(numbers)
+
+    def _returned(self, array):
+        """An array of NumPy as it is returned: where the samples lie, if arrays of other libraries may be."""
+        if self._device is None or not get_config()["array_api_dispatch"]:
+            return array
+        return self._device.put(array)
 
 
 class KernelSmoother(KernelEstimator):
@@ -88,6 +119,7 @@ class KernelSmoother(KernelEstimator):
             unit of their own.
         """
         with progress(self, X, y) as step, all_or_nothing(self):
+            device = device_of(X) if get_config()["array_api_dispatch"] else None
             (distance, metric, metric_params), parameters = self._parameters()
             algorithm = check_name(self.algorithm, ("auto", *ALGORITHMS), "algorithm")
             check_clip(self.clip, distance)
@@ -105,15 +137,14 @@ class KernelSmoother(KernelEstimator):
             features = getattr(self, "feature_names_in_", range(X.shape[1]))
             bandwidth = check_bandwidth(self.bandwidth, distance, metric, features, RULES)
             rule = bandwidth if isinstance(bandwidth, str) else None
-            rows = Rows(X, y.reshape(len(y), -1), sample_weight, counts)
+            rows = Rows(X, y.reshape(len(y), -1), sample_weight, counts, device=device and device.accelerator)
             keys = distance(rows, None if rule else bandwidth, metric, metric_params)
             problem, search = self._choose(rule, Problem(rows, keys, **parameters), options)
             if search is not None:
                 self.bandwidth_search_ = search
             self._fit = Fit(build(algorithm, problem))
-            self._output_shape, self._dtype = y.shape[1:], X.dtype.name
+            self._output_shape, self._dtype, self._device = y.shape[1:], X.dtype.name, device
             self.kernel_ = problem.kernel
-            self.bandwidth_ = problem.distance.bandwidth
             self.algorithm_ = self._fit.algorithm.name
         return self
 
@@ -175,16 +206,65 @@ class KernelSmoother(KernelEstimator):
         UserWarning
             If no sample is in reach of some query, with what `fallback` gave it.
         """
-        queries, fallback = self._queries(X), self._fallback()
+        queries, fallback = self._queries(X, "attention_weights"), self._fallback()
         weights, n_unreached = attention_weights(self._fit, queries, fallback, sparse=sparse, n_jobs=self.n_jobs)
         if n_unreached:
             warn_unreached(self.kernel_.name, fallback)
-        return weights
+        return weights if sparse else self._returned(weights)
+
+    def to_device(self, like):
+        """Copy this fitted estimator to where an array lies.
+
+        The copy takes queries of that library and device, and gives its answers there, where scikit-learn's
+        configuration has ``array_api_dispatch=True``. Nothing is fitted again.
+
+        Parameters
+        ----------
+        like : array of shape (...)
+            An array of NumPy, or of another library on one of its devices. Only where it lies is looked at.
+
+        Returns
+        -------
+        estimator : object
+            A fitted copy.
+
+        Raises
+        ------
+        ValueError
+            If what was fitted does not run on a device.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sknw import NadarayaWatsonRegressor
+        >>> model = NadarayaWatsonRegressor(bandwidth=1.0).fit([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0])
+        >>> model.to_device(np.zeros(1)).predict([[1.0]])
+        array([3.])
+        """
+        check_is_fitted(self)
+        moved, problem = copy(self), self._fit.problem
+        moved._device = device_of(like)
+        rows = problem.rows.on(moved._device and moved._device.accelerator)
+        problem = replace(problem, rows=rows, distance=problem.distance.take(rows, np.arange(len(rows))))
+        moved._fit = Fit(build(self.algorithm, problem))
+        moved.algorithm_ = moved._fit.algorithm.name
+        return moved
+
+    @property
+    def bandwidth_(self):
+        check_is_fitted(self)
+        bandwidth = self._fit.problem.distance.bandwidth
+        return self._returned(bandwidth) if isinstance(bandwidth, np.ndarray) else bandwidth
 
     @property
     def attention_weights_(self):
         check_is_fitted(self)
         return AttentionMatrix([self._fit], self._fallback(), self.n_jobs)
+
+    @property
+    def inner_loop_(self):
+        check_is_fitted(self)
+        return self._fit.algorithm.inner_loop(self._fit.problem)
 
     # ---- inputs and outputs
 
@@ -192,24 +272,25 @@ class KernelSmoother(KernelEstimator):
         tags, metric = super().__sklearn_tags__(), getattr(self, "metric", None)
         pairwise = isinstance(metric, str) and metric in DISTANCES and DISTANCES[metric].pairwise
         tags.input_tags.pairwise = tags.input_tags.positive_only = pairwise
+        tags.array_api_support = True
         return tags
 
     def _fallback(self):
         """The fallback, which may have changed since `fit`: all that depends on it is computed when it is asked for."""
         return check_name(self.fallback, FALLBACKS, "fallback")
 
-    def _queries(self, X, clip=True):
+    def _queries(self, X, method, clip=True):
         """Queries, checked, and clipped if the estimator clips, as points of the fit."""
         check_is_fitted(self)
         distance = self._fit.algorithm.problem.distance
-        X = check_queries(self, X, distance)
+        X = check_queries(self, X, distance, method, self._device)
         return distance.transform(self._clipped(X) if clip and self.clip else X)
 
     def _by_feature(self, function, X, name):
         """What a function gives for queries, (n_queries, n_features, n_outputs), zero in features that are clipped."""
         check_is_fitted(self)
         distance = self._fit.algorithm.problem.distance
-        X = check_queries(self, X, distance)
+        X = check_queries(self, X, distance, name, self._device)
         check_coordinates(distance, distance.metric, name)
         clipped = self._clipped(X) if self.clip else X
         numbers = function(distance.transform(clipped))

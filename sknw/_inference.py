@@ -79,7 +79,7 @@ class KernelRegressor(MultiOutputMixin, RegressorMixin, KernelSmoother):
         """
         check_is_fitted(self)
         fallback = self._fallback()
-        queries = self._fit.problem.distance.keys if X is None else self._queries(X)
+        queries = self._fit.problem.distance.keys if X is None else self._queries(X, "predict")
         if X is None or return_std:
             warn_few(self._fit.problem.rows, 2, "Leave-one-out predictions and standard errors", "they are NaN")
         if return_std:
@@ -135,7 +135,7 @@ class KernelRegressor(MultiOutputMixin, RegressorMixin, KernelSmoother):
         >>> NadarayaWatsonRegressor(bandwidth=1.0).fit(X, y).residual_variance([[1.5]]).round(2)
         array([2.46])
         """
-        queries, fallback = self._queries(X), self._fallback()
+        queries, fallback = self._queries(X, "residual_variance"), self._fallback()
         warn_few(self._fit.problem.rows, 2, "Residual variances", "they are NaN")
         variances, n_unreached = residual_variances(self._fit, self._noises(), queries, fallback, self.n_jobs)
         if n_unreached:
@@ -206,7 +206,7 @@ class KernelRegressor(MultiOutputMixin, RegressorMixin, KernelSmoother):
         >>> NadarayaWatsonRegressor(bandwidth=0.5).fit(X, y).predict_interval([[1.0]], coverage=0.8).round(1)
         array([[1. , 3.1]])
         """
-        queries, coverage = self._queries(X), check_share(coverage, "coverage")
+        queries, coverage = self._queries(X, "predict_interval"), check_share(coverage, "coverage")
         needed = least_samples(coverage)
         warn_few(self._fit.problem.rows, needed, f"Intervals with coverage={coverage}", "they are infinite")
         noises = self._noises() if scaled else None
@@ -265,7 +265,7 @@ class KernelRegressor(MultiOutputMixin, RegressorMixin, KernelSmoother):
         array([[0.9, 2.6, 4.2],
                [0.8, 2.3, 4.2]])
         """
-        points, fallback, levels = self._queries(X), self._fallback(), check_quantiles(quantiles)
+        points, fallback, levels = self._queries(X, "predict_quantiles"), self._fallback(), check_quantiles(quantiles)
         warn_few(self._fit.problem.rows, 2, "Quantiles", "they are NaN")
         targets, n_unreached = _quantiles(self._fit, self._noises(), points, levels, fallback, self.n_jobs)
         if n_unreached:
@@ -304,8 +304,8 @@ class KernelRegressor(MultiOutputMixin, RegressorMixin, KernelSmoother):
         >>> NadarayaWatsonRegressor("boxcar", bandwidth=1.0).fit(X, y).effective_sample_size([[2.0], [3.0], [5.0]])
         array([3., 2., 0.])
         """
-        sizes = effective_sizes(self._fit, self._queries(X), self.n_jobs)
-        return sizes.astype(self._dtype, copy=False)
+        sizes = effective_sizes(self._fit, self._queries(X, "effective_sample_size"), self.n_jobs)
+        return self._returned(sizes.astype(self._dtype, copy=False))
 
     def nearest_distance(self, X):
         """Compute the distance from each query to the nearest sample, in bandwidths.
@@ -332,8 +332,8 @@ class KernelRegressor(MultiOutputMixin, RegressorMixin, KernelSmoother):
         >>> NadarayaWatsonRegressor(bandwidth=2.0).fit(X, y).nearest_distance([[2.0], [7.0]])
         array([0., 2.])
         """
-        distances = nearest_distances(self._fit, self._queries(X, clip=False))
-        return distances.astype(self._dtype, copy=False)
+        distances = nearest_distances(self._fit, self._queries(X, "nearest_distance", clip=False))
+        return self._returned(distances.astype(self._dtype, copy=False))
 
     def extrapolates(self, X, *, share=0.01):
         """Tell which queries are further from the samples than these are from each other.
@@ -373,9 +373,9 @@ class KernelRegressor(MultiOutputMixin, RegressorMixin, KernelSmoother):
         >>> NadarayaWatsonRegressor(bandwidth=2.0).fit(X, y).extrapolates([[2.5], [7.0]])
         array([False,  True])
         """
-        queries, share = self._queries(X, clip=False), check_share(share, "share")
+        queries, share = self._queries(X, "extrapolates", clip=False), check_share(share, "share")
         warn_few(self._fit.problem.rows, 2, "Distances between samples", "all queries elsewhere count as further")
-        return nearest_distances(self._fit, queries) > distance_beyond(self._fit, share)
+        return self._returned(nearest_distances(self._fit, queries) > distance_beyond(self._fit, share))
 
     def _noises(self):
         """The noise of each output."""

@@ -122,6 +122,11 @@ class LocalPolynomialRegressor(KernelRegressor):
     algorithm_ : str
         The algorithm in use.
 
+    inner_loop_ : {"numpy", "compiled", "device"}
+        What it sums as many queries as samples with: NumPy; loops compiled by numba, the extra `fast`, where that is
+        installed and the work is worth a second or two of compiling; or the device that holds the samples. It has no
+        influence on the result.
+
     n_features_in_ : int
         Number of features seen during `fit`.
 

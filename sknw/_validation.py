@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
+from sklearn import get_config
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
+from sknw._arrays import Device, from_device, to_numpy
 from sknw._kernels import KERNELS, Kernel
 from sknw._problem._bases import BASES
 from sknw._problem._distances import DISTANCES, Distance, Scipy
@@ -31,29 +32,13 @@ _INVERSE_DISTANCE = (
 _FLOATS = [np.float64, np.float32]
 
 
-@contextmanager
-def all_or_nothing(estimator):
-    """Fit into an estimator that forgets an earlier fit, or, should this one fail, is left as it was."""
-    before = vars(estimator).copy()
-    for name in before:
-        if name.endswith("_") and not name.startswith("_"):
-            delattr(estimator, name)
-
-    def restore():
-        vars(estimator).clear()
-        vars(estimator).update(before)
-
-    with ExitStack() as undo:
-        undo.callback(restore)
-        yield
-        undo.pop_all()
-
-
 def check_training_data(X, y, sample_weight, distance: type[Distance], estimator=None):
     """X in float32 or float64, y of shape (n_samples,) or (n_samples, n_outputs) in float64, and weights.
 
-    The estimator, if there is one, remembers the features.
+    The estimator, if there is one, remembers the features. Arrays of other libraries become NumPy's, with dispatch.
     """
+    if get_config()["array_api_dispatch"]:
+        X, y, sample_weight = map(to_numpy, (X, y, sample_weight))
     if getattr(X, "dtype", None) not in _FLOATS:
         check_columns(X)
     if getattr(y, "dtype", None) not in _FLOATS:
@@ -99,8 +84,16 @@ def check_n_features(n_features: int, degree: int) -> None:
         )
 
 
-def check_queries(estimator, X, distance: Distance | type[Distance]):
-    """X with the features that `fit` saw, by number and name."""
+def check_queries(estimator, X, distance: Distance | type[Distance], method: str, device: Device | None = None):
+    """X with the features that `fit` saw, by number and name.
+
+    method : str
+        To which X was given.
+    device : Device, default=None
+        Where the samples came from, and queries are to come from.
+    """
+    if get_config()["array_api_dispatch"]:
+        X = from_device(X, device, estimator, method)
     if getattr(X, "dtype", None) not in _FLOATS:
         check_columns(X)
     try:

@@ -37,6 +37,7 @@ def test_every_share_of_the_promise_is_spent_in_some_step():
     assert {name for name in shares - steps if 1e-16 < getattr(_accuracy, name) < PROMISE} <= {"TIED", "MEAN_SQUARE"}
 
 
+@pytest.mark.usefixtures("any_inner_loop")
 @pytest.mark.parametrize("kernel", LOG_PROFILES)
 @pytest.mark.parametrize("case", ["uniform, 1 feature", "lognormal, 3 features", "offset, 6 features"])
 def test_means_keep_the_promise(case, kernel):

@@ -27,6 +27,7 @@ def distances_of(case, dtype, multiple):
     return distances(queries(X).astype(dtype), X, h), distances(X[SOME], X, h)
 
 
+@pytest.mark.usefixtures("any_inner_loop")
 @pytest.mark.parametrize("kernel", LOG_PROFILES)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("case", TRAINING_ROWS)
@@ -60,6 +61,7 @@ def test_algorithms_serve_what_they_are_made_for(case):
         assert served == kernels, algorithm
 
 
+@pytest.mark.usefixtures("any_inner_loop")
 @pytest.mark.parametrize("n_features", [1, 3, 8])
 @pytest.mark.parametrize("kernel", LOG_PROFILES)
 def test_sums_are_those_of_the_kernel_matrix(kernel, n_features):
@@ -74,6 +76,7 @@ def test_sums_are_those_of_the_kernel_matrix(kernel, n_features):
         np.testing.assert_allclose(sums.values * np.exp(sums.log_scale)[:, None], want, atol=1e-10, err_msg=name)
 
 
+@pytest.mark.usefixtures("any_inner_loop")
 @pytest.mark.parametrize("kernel", ["gaussian", "exponential", "logistic", "sigmoid", "matern32", "cauchy"])
 @pytest.mark.parametrize("distance", ["1e3", "1e9", "1e30", "1e300"])
 def test_queries_at_any_distance_are_exact(kernel, distance):
@@ -108,6 +111,7 @@ def test_queries_at_any_distance_are_exact(kernel, distance):
     np.testing.assert_allclose(got, float(want), rtol=1e-9)
 
 
+@pytest.mark.usefixtures("any_inner_loop")
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_features", [1, 6])
 @pytest.mark.parametrize("kernel", ["gaussian", "logistic", "biweight", "exponential", "boxcar"])
@@ -158,6 +162,7 @@ def test_metrics_of_scipy(kernel, metric):
     np.testing.assert_allclose(mean_of(build("brute", problem), Q)[reached], want, rtol=1e-10)
 
 
+@pytest.mark.usefixtures("any_inner_loop")
 @pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("kernel", LOG_PROFILES)
 def test_attention_is_that_of_the_definition(kernel, sparse):
@@ -172,6 +177,7 @@ def test_attention_is_that_of_the_definition(kernel, sparse):
             np.testing.assert_allclose(got.toarray() if sparse else got, want, rtol=0, atol=1e-9, err_msg=name)
 
 
+@pytest.mark.usefixtures("any_inner_loop")
 @pytest.mark.parametrize("case", TRAINING_ROWS)
 def test_nearest_keys(case):
     X = TRAINING_ROWS[case]

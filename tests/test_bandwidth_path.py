@@ -13,6 +13,7 @@ X, Y = RNG.normal(size=(60, 2)), RNG.normal(size=60)
 GRID = [0.8, 0.05, 3.0, 0.2]
 
 
+@pytest.mark.usefixtures("inner_loop")
 @pytest.mark.filterwarnings("ignore:.*no training row in reach:UserWarning")
 @pytest.mark.parametrize("n_features", [1, 2])
 @pytest.mark.parametrize("kernel", ["gaussian", "epanechnikov", "exponential", "boxcar"])

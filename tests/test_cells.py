@@ -13,10 +13,13 @@ from problems import fits_of, make_problem, mean_of
 from sknw import KERNELS, Kernel
 from sknw._algorithms import ALGORITHMS, build, choose
 from sknw._algorithms.cells import _kernel_series
+from sknw._compiled import _readiness
 from sknw._fit._fit import Fit
 from sknw._fit._predictions import fits_from_sums
 from sknw._problem._definition import kernel_rows
 from sknw._problem._monomials import monomials
+
+pytestmark = pytest.mark.usefixtures("inner_loop")
 
 SERVED = [name for name in LOG_PROFILES if name != "cosine"]
 # Wide enough for the kernel that falls most slowly.
@@ -90,6 +93,48 @@ def test_tiles_and_threads_change_nothing(kernel):
     np.testing.assert_array_equal(mean_of(fitted, Q, n_jobs=2), got)
     np.testing.assert_allclose(mean_of(fitted, Q[order]), got[order], rtol=0, atol=1e-10)
     np.testing.assert_allclose([mean_of(fitted, Q[[i]])[0] for i in range(10)], got[:10], rtol=0, atol=1e-10)
+
+
+GAPS = {
+    "gaps": lambda rng: rng.uniform(size=6000) + rng.integers(0, 5, 6000) ** 2,
+    "ties": lambda rng: rng.integers(0, 60, 6000) / 10,
+    "ties and gaps": lambda rng: np.concatenate([rng.integers(0, 9, 3000), 20 + rng.uniform(size=3000)]).astype(float),
+    "an outlier": lambda rng: np.append(rng.lognormal(size=5999), 1e9),
+    "one place": lambda rng: np.full(6000, 0.3),
+}
+
+
+@pytest.mark.parametrize("inner_loop", ["compiled"], indirect=True)
+@pytest.mark.parametrize("kernel", ["boxcar", "triangular", "epanechnikov", "tricube", "gaussian", "cauchy"])
+@pytest.mark.parametrize("case", GAPS)
+def test_compiled_loops_sum_what_numpy_sums(inner_loop, case, kernel, monkeypatch):
+    rng = np.random.default_rng(0)
+    X = GAPS[case](rng)[:, None]
+    y, weight, own = rng.normal(size=(6000, 2)), rng.integers(0, 3, 6000) * rng.uniform(1e-6, 1, 6000), np.arange(6000)
+    queries = np.concatenate([X[:3000], X[:3000] + rng.choice([-0.1, 0.1, 1.0, 1e-9], (3000, 1))])
+    for bandwidth in (0.01, 0.1, 0.7, 1.0, 5.0, 100.0):
+        problem = make_problem(X, kernel, bandwidth, y=y, sample_weight=weight)
+        if ALGORITHMS["cells"].refuses(problem):
+            continue
+        fits = {}
+        for seconds in (0.0, np.inf):
+            monkeypatch.setattr(_readiness, "LOAD_SECONDS", seconds)
+            cells = build("cells", problem)
+            fits[cells.inner_loop(problem)] = [fits_of(cells, queries), fits_of(cells, X, own)]
+        assert fits.keys() == {"compiled", "numpy"}
+        np.testing.assert_allclose(fits["compiled"], fits["numpy"], rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("inner_loop", ["compiled"], indirect=True)
+@pytest.mark.parametrize("kernel", ["epanechnikov", "tricube", "gaussian"])
+def test_compiled_loops_leave_hardly_any_sums_to_numpy(inner_loop, kernel):
+    rng = np.random.default_rng(0)
+    counting, n_evaluations = counted(KERNELS[kernel])
+    X, Q = rng.lognormal(size=(2, 20_000, 1))
+    fitted = build("cells", make_problem(X, counting, 0.04, y=rng.normal(size=20_000)))
+    n_in_preparation = n_evaluations()
+    fits_of(fitted, Q)
+    assert n_evaluations() - n_in_preparation < 3 * len(Q)  # of a thousand keys in reach of most
 
 
 @pytest.mark.parametrize("bandwidth", [0.2, [0.5, 2.0], 30.0])

@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytest
+import stamps
 import walk
 
 import sknw
@@ -40,7 +41,8 @@ FLOORS = [
     ["_fit"],
     ["_algorithms"],
     ["_problem"],
-    ["_accuracy", "_kernels", "_tiles"],
+    ["_compiled"],
+    ["_accuracy", "_arrays", "_kernels", "_tiles"],
 ]
 ALONE = ["_displays", "datasets"]  # import no other room, and only the top imports them
 
@@ -138,8 +140,12 @@ def test_nothing_private_of_scikit_learn():
 
 
 def test_importing_is_light():
-    code = "import sys, sknw; print('matplotlib' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+    code = "import sys, sknw; print({'matplotlib', 'numba'} & sys.modules.keys())"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_compiled_files_state_what_they_are_built_on():
+    assert not stamps.outdated(), "`python tests/stamps.py` mends it"
 
 
 # ---- sizes

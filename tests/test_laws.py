@@ -10,7 +10,10 @@ from problems import make_problem
 from sknw import NadarayaWatsonRegressor
 from sknw._algorithms import ALGORITHMS
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*no training row in reach:UserWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*no training row in reach:UserWarning"),
+    pytest.mark.usefixtures("any_inner_loop"),
+]
 
 kernels = st.sampled_from(sorted(LOG_PROFILES))
 bandwidths = st.floats(-3, 3).map(lambda power: 10.0**power)

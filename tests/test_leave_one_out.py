@@ -129,6 +129,7 @@ def test_a_path_is_what_each_bandwidth_gives(kernel, metric, counts):
 POSITIVE = [name for name in LOG_PROFILES if KERNELS[name].log_ratio]
 
 
+@pytest.mark.usefixtures("inner_loop")
 @pytest.mark.parametrize("weight", ["none", "counts", "importance"])
 @pytest.mark.parametrize("n_outputs", [1, 3])
 @pytest.mark.parametrize("kernel", POSITIVE)
@@ -151,6 +152,7 @@ def test_the_gradient_equals_central_differences(kernel, n_outputs, weight):
     np.testing.assert_allclose(gradient.diagonal(), np.array(differences) / (2 * step), rtol=0, atol=atol)
 
 
+@pytest.mark.usefixtures("inner_loop")
 @pytest.mark.parametrize("kernel", ["gaussian", "exponential", "cauchy"])
 def test_the_gradient_by_a_metric_is_that_of_differences(kernel):
     rng = np.random.default_rng(0)
@@ -168,6 +170,7 @@ def test_the_gradient_by_a_metric_is_that_of_differences(kernel):
     np.testing.assert_allclose(by_matrix.ravel(), differences, rtol=0, atol=1e-7 * abs(by_matrix).max())
 
 
+@pytest.mark.usefixtures("inner_loop")
 def test_the_gradient_at_bandwidths_far_below_the_distances():
     model = NadarayaWatsonRegressor(bandwidth=[1e-5, 1e-4]).fit(X, Y)
     error, gradient, _ = error_gradient(model._fit.problem, np.arange(40))
@@ -185,6 +188,7 @@ def test_a_search_takes_distances_that_are_not_symmetric_as_they_are(rng):
         np.testing.assert_allclose(search.scores[number], score(model.fit(distances, labels)), rtol=1e-9)
 
 
+@pytest.mark.usefixtures("inner_loop")
 @pytest.mark.parametrize("kernel", ["gaussian", "exponential", "epanechnikov"])
 @pytest.mark.parametrize("degree", [0, 1])
 def test_scores_of_a_search_are_those_of_each_bandwidth(degree, kernel, rng):

@@ -159,6 +159,7 @@ def test_gradients_in_other_units_and_without_influence():
         NadarayaWatsonRegressor(metric="cityblock", bandwidth=1.0).fit(X, Y).gradient(Q)
 
 
+@pytest.mark.usefixtures("inner_loop")
 @pytest.mark.parametrize("ridge", [0.0, 0.1])
 @pytest.mark.parametrize("degree", [1, 2])
 @pytest.mark.parametrize("kernel", ["gaussian", "exponential", "cauchy", "matern32"])

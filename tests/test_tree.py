@@ -7,12 +7,14 @@ import pytest
 from cases import TRAINING_ROWS
 from definition import LOG_PROFILES, distances, weights
 from kernels import counted
-from problems import make_problem, mean_of
+from problems import fits_of, make_problem, mean_of
 
 from sknw import KERNELS, Kernel
 from sknw._algorithms import ALGORITHMS, build
 from sknw._fit._fit import Fit
 from sknw._fit._weights import attention_weights
+
+pytestmark = pytest.mark.usefixtures("inner_loop")
 
 
 def many_rows(case, n_features, n=2500):
@@ -106,3 +108,37 @@ def test_sparse_weights_are_as_exact_as_predictions(kernel):
     sparse, _ = attention_weights(Fit(build("tree", problem)), at, "nearest", sparse=True)
     want, _ = attention_weights(Fit(build("brute", problem)), at, "nearest")
     assert np.abs(sparse.toarray() - want).sum(axis=1).max() < 2e-10
+
+
+@pytest.mark.parametrize("degree", [0, 1, 2])
+@pytest.mark.parametrize("kernel", ["gaussian", "logistic", "biweight", "boxcar"])
+def test_several_outputs_degrees_and_squares_are_as_by_brute_force(kernel, degree):
+    rng = np.random.default_rng(1)
+    X, y = many_rows("normal", 2, 700), rng.normal(size=(700, 3))
+    own, weight, some = np.abs(X - 1e6).max(axis=1).argsort()[:600:9], rng.uniform(size=700), X.std(axis=0) * [1.0, 1.4]
+    for each in (KERNELS[kernel], KERNELS[kernel].square):
+        problem = make_problem(X, each, some, y=y, sample_weight=weight, degree=degree)
+        tree, brute = (build(name, problem) for name in ("tree", "brute"))
+        for queries, excluded in ((X[own] + 0.01, None), (X[own], own)):
+            want = fits_of(brute, queries, excluded)
+            np.testing.assert_allclose(fits_of(tree, queries, excluded), want, rtol=0, atol=1e-9)
+
+
+def test_another_bandwidth_has_the_same_leaves(inner_loop):
+    X = many_rows("normal", 3) - 1e6
+    first = build("tree", make_problem(X, "gaussian", 0.5, y=X[:, 0]))
+    mean_of(first, X[:5])
+    problem = first.problem.with_bandwidth(0.8)
+    assert first.inner_loop(problem) == inner_loop
+    np.testing.assert_array_equal(mean_of(first.at(problem), X), mean_of(build("tree", problem), X))
+
+
+@pytest.mark.parametrize("kernel", ["boxcar", "epanechnikov"])
+def test_queries_that_reach_no_key_have_exact_zeros(kernel):
+    X = many_rows("uniform", 3)
+    fitted = build("tree", make_problem(X, kernel, 0.3, y=X[:, 0]))
+    sums = fitted.sums(
+        fitted.problem.distance.transform(np.array([[-0.31, 2.0, 2.0], [5.5, 5.5, 5.5], [2.0, 2.0, 2.0]]))
+    )
+    assert (sums.values[:2] == 0).all()
+    assert sums.values[2, -1] > 0

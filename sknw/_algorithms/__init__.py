@@ -24,13 +24,23 @@ def choose(problem: Problem) -> str:
     """The name of the algorithm that "auto" takes for a problem: of those that do not refuse it, the cheapest.
 
     The logger "sknw" says why, at the level DEBUG.
+
+    Raises
+    ------
+    ValueError
+        If none can serve the problem.
     """
     refusals = {name: each.refuses(problem) for name, each in ALGORITHMS.items()}
     costs = {name: ALGORITHMS[name].cost(problem) for name, refusal in refusals.items() if refusal is None}
+    if not costs:
+        reasons = [f"{name!r} refuses, for {refusal}" for name, refusal in refusals.items()]
+        raise ValueError(f"No algorithm can run this problem: {' '.join(reasons)}")
     cheapest = min(costs, key=lambda name: costs[name])
-    estimates = [f"{name} about {seconds:.2g} s" for name, seconds in costs.items()]
-    reasons = [f"{name} refuses, for {refusal[:-1]}" for name, refusal in refusals.items() if refusal]
-    _logger.debug("algorithm=%r is taken: %s.", cheapest, "; ".join(estimates + reasons))
+    if _logger.isEnabledFor(logging.DEBUG):
+        estimates = [f"{name} about {seconds:.2g} s" for name, seconds in costs.items()]
+        reasons = [f"{name} refuses, for {refusal[:-1]}" for name, refusal in refusals.items() if refusal]
+        why, inner_loop = "; ".join(estimates + reasons), ALGORITHMS[cheapest].inner_loop(problem)
+        _logger.debug("algorithm=%r is taken: %s. Inner loop: %s.", cheapest, why, inner_loop)
     return cheapest
 
 

@@ -63,6 +63,11 @@ class Algorithm(Protocol):
     def cost(problem: Problem) -> float:
         """About how many seconds as many queries as keys take. Asked only for problems that it does not refuse."""
 
+    @staticmethod
+    def inner_loop(problem: Problem) -> str:
+        """What as many queries as keys are summed with: "numpy", "compiled" or "device"."""
+        return "numpy"
+
     @abstractmethod
     def sums(self, queries: np.ndarray, excluded: np.ndarray | None = None, n_jobs: int | None = None) -> Sums:
         """Kernel sums, without the kernel matrix, with exact zeros where no key is in reach.

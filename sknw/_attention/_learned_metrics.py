@@ -14,8 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize
 
+from sknw._algorithms import serving
 from sknw._fit._gradient import error_gradient, fitted_slopes
-from sknw._fit._leave_one_out import left_out_of
+from sknw._fit._leave_one_out import left_out_of, mean_squares_of_path
 from sknw._problem._bases import BASES
 from sknw._problem._problem import Problem
 from sknw._selection._criteria import SearchOptions
@@ -209,25 +210,48 @@ def isotropic_bandwidth(problem: Problem, options: SearchOptions) -> Isotropic:
 
     ridges, ridge = (_RIDGES, _FIRST_RIDGE) if _has_lines(problem) else ((0.0,), 0.0)
     problem = replace(problem, ridge=ridge)
-    part = problem.take(_evenly(problem, _SEARCH_ROWS))
+    some = _evenly(problem, _SEARCH_ROWS)
+    part = problem.take(some)
 
     @cache
-    def left_out(problem, most, exponent):
-        return left_out_of(problem.with_bandwidth(unit * _RATIO**exponent), *options.errors, _evenly(problem, most))
+    def left_out(exponent):
+        return left_out_of(problem.with_bandwidth(unit * _RATIO**exponent), *options.errors, some)
 
     @cache
     def error(exponent, ridge):
-        return _error_with_ridge(left_out(problem, _SEARCH_ROWS, exponent), ridge)
+        return _error_with_ridge(left_out(exponent), ridge)
 
-    def first_error(exponent):
-        return left_out(part, _FIRST_ROWS, exponent).mean_square
-
-    exponent = min(_EXPONENTS, key=first_error)
-    exponent = min([exponent + step for step in _HALFWAY], key=first_error)
+    exponent = _best_exponent(part.with_bandwidth(unit), options)
     for _ in range(2):
         ridge = min(ridges, key=lambda ridge: error(exponent, ridge))
         exponent = min([exponent + step for step in _NEXT], key=lambda exponent: error(exponent, ridge))
     return Isotropic(float(unit * _RATIO**exponent), ridge, error(exponent, ridge))
+
+
+def _best_exponent(problem, options):
+    """Of the ratio of bandwidths, in the bandwidth of a problem: that with the least error, as far as a few rows tell.
+
+    At several bandwidths at once, where an algorithm offers that.
+    """
+    indices = _evenly(problem, _FIRST_ROWS)
+    offers = [each for each in serving(options.algorithm, problem).values() if each.offers_path(problem, len(indices))]
+    path = offers[0].path(problem, indices) if offers else None
+    known: dict[int, float] = {}
+
+    def errors(multiples):
+        if path is not None:
+            return mean_squares_of_path(path, multiples, options.fallback, options.n_jobs)
+        scaled = [problem.with_bandwidth(problem.distance.bandwidth * multiple) for multiple in multiples]
+        algorithm, fallback, n_jobs = options.errors
+        return [left_out_of(each, algorithm, fallback, n_jobs, indices).mean_square for each in scaled]
+
+    def best(exponents):
+        new = sorted((each for each in exponents if each not in known), reverse=True)
+        known.update(zip(new, errors(_RATIO ** np.array(new)), strict=True))
+        return min(exponents, key=known.__getitem__)
+
+    exponent = best(_EXPONENTS)
+    return best([exponent + step for step in _HALFWAY])
 
 
 def given_metric(problem: Problem, components: np.ndarray, options: SearchOptions) -> LearnedMetric:

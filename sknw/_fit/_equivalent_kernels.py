@@ -24,7 +24,7 @@ from sknw._problem._sums import Sums
 from sknw._tiles import batches, map_tiles, row_batch
 
 # L is held within this.
-_ROUNDING = 1e-9
+ROUNDING = 1e-9
 
 # What rounding may change an effective weight by.
 _MAX_ROUNDING = 1e-12
@@ -344,7 +344,7 @@ def largest_step(weights: np.ndarray, change: np.ndarray, limit: float) -> np.nd
     while len(rest):
         at = weights + step[rest, None] * change
         total = np.abs(at).sum(axis=1)
-        over = np.flatnonzero(total > limit * (1 + _ROUNDING))
+        over = np.flatnonzero(total > limit * (1 + ROUNDING))
         slope = np.einsum("mj,mj->m", np.sign(at[over]), change[over])
         with np.errstate(divide="ignore"):
             lower = step[rest[over]] - (total[over] - limit) / slope

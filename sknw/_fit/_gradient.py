@@ -11,12 +11,14 @@ l, a = 0; with a ridge, a is minus the derivative of the fit by the ridge's loga
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from sknw._accuracy import PRODUCT_UNDERFLOW
+from sknw._fit._compiled_errors import Changes, CompiledErrors, are_compiled
 from sknw._fit._equivalent_kernels import equivalent_kernels
 from sknw._kernels import weights_and_log_slopes
 from sknw._problem._definition import relative_rows, sums_of_rows
@@ -209,34 +211,52 @@ def error_gradient(
         Coordinates of the keys, about some centre, that differences are taken of; those of the problem, in bandwidths,
         by default.
     """
-    rows, keys = problem.rows, problem.distance.keys
-    points = problem.distance.centred(keys) if points is None else points
-    seen, weight = SeenKeys.of(problem, problem.distance.coordinates.centre[None]), rows.relative_weight[:, None]
-    squares = _SquaresOfKeys(problem.distance)
-    columns = np.hstack([points * weight, weight])
-    targets, scale = rows.targets - rows.frame.offset, rows.output_scale
-    share = rows.sample_weight[indices] / rows.sample_weight[indices].sum()
+    rows = problem.rows
+    points = problem.distance.centred(problem.distance.keys) if points is None else points
+    factors = rows.sample_weight[indices, None] / rows.sample_weight[indices].sum() * rows.output_scale
+    changes: Callable[..., Changes] = _Errors(problem, points)
+    if are_compiled(problem, len(indices)):
+        changes = CompiledErrors(problem, points, changes)
 
-    def tile_error(tile):
-        samples = indices[tile]
+    def tile_gradient(tile):
+        error, by_ridge, sums, by_key = changes(indices[tile], factors[tile])
+        here = points[indices[tile]]
+        mixed = here.T @ sums[:, :-1]
+        return error, (here.T * sums[:, -1]) @ here - mixed - mixed.T, by_ridge, by_key
+
+    tiles = map_tiles(tile_gradient, len(indices), max(1, TILE_NUMBERS // len(points)), n_jobs)
+    error, by_metric, by_ridge, by_key = (sum(parts) for parts in zip(*tiles, strict=True))
+    by_metric = by_metric + (points.T * (by_key * rows.relative_weight)) @ points
+    return ErrorGradient(float(error), by_metric, float(by_ridge))
+
+
+class _Errors:
+    """The changes of samples of a problem, by rows of the kernel matrix: see `CompiledErrors`."""
+
+    def __init__(self, problem, points):
+        self._problem, self._points = problem, points
+
+    @cached_property
+    def _keys(self):
+        """All keys as they are seen, their squared distances, and what changes are summed with."""
+        problem, weight = self._problem, self._problem.rows.relative_weight[:, None]
+        seen = SeenKeys.of(problem, problem.distance.coordinates.centre[None])
+        return seen, _SquaresOfKeys(problem.distance), np.hstack([self._points * weight, weight])
+
+    def __call__(self, samples, factors):
+        """The changes of samples of these indices, whose squared errors are multiplied by factors to be added up."""
+        problem, rows = self._problem, self._problem.rows
+        seen, squares, columns = self._keys
         kernel, slope = weights_and_log_slopes(problem.kernel, squares(samples))
         kernel = _without_own(problem, samples, kernel, squares)
-        local = LocalTangents(problem, kernel, keys[samples], seen, samples)
-        errors = targets[samples] - local.fits
-        scaled = errors * share[tile, None] * scale
+        local = LocalTangents(problem, kernel, problem.distance.keys[samples], seen, samples)
+        errors = rows.targets[samples] - rows.frame.offset - local.fits
+        scaled = errors * factors
         change = local.influences(4 * scaled / local.total)
         change *= kernel
         change *= slope
-        sums = change @ columns
-        here, mixed = points[samples], points[samples].T @ sums[:, :-1]
-        by_metric = (here.T * sums[:, -1]) @ here - mixed - mixed.T
         by_ridge = -2 * (scaled * local.ridge_slopes).sum()
-        return (scaled * errors).sum(), by_metric, by_ridge, change.sum(axis=0)
-
-    tiles = map_tiles(tile_error, len(indices), max(1, TILE_NUMBERS // len(points)), n_jobs)
-    error, by_metric, by_ridge, by_key = (sum(parts) for parts in zip(*tiles, strict=True))
-    by_metric = by_metric + (points.T * (by_key * weight[:, 0])) @ points
-    return ErrorGradient(float(error), by_metric, float(by_ridge))
+        return Changes((scaled * errors).sum(), by_ridge, change @ columns, change.sum(axis=0))
 
 
 class _SquaresOfKeys:
@@ -271,7 +291,7 @@ def _without_own(problem, indices, rows, squares):
     """Rows of the kernel matrix, in any unit, at samples without themselves, from rows with them; these may change."""
     rows[np.arange(len(indices)), indices] *= 1 - 1 / np.maximum(problem.rows.counts[indices], 1)
     # Where all are small, digits were lost: they are made again in units of the nearest.
-    redo = np.flatnonzero(rows @ problem.rows.relative_weight < PRODUCT_UNDERFLOW)
+    redo = np.flatnonzero(rows.dot(problem.rows.relative_weight) < PRODUCT_UNDERFLOW)
     if len(redo):
         rows[redo], _ = relative_rows(problem, squares(indices[redo]), indices[redo])
     return rows

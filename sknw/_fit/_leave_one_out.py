@@ -11,16 +11,20 @@ import numpy as np
 from sknw._accuracy import MIN_WEIGHT
 from sknw._algorithms import build
 from sknw._algorithms._protocol import Path
+from sknw._fit._compiled_lines import are_compiled, fits_left_out
 from sknw._fit._equivalent_kernels import equivalent_kernels
 from sknw._fit._fallbacks import FALLBACKS
 from sknw._fit._fit import Fit
-from sknw._fit._predictions import fits_from_sums, fits_in_reach, predict
+from sknw._fit._predictions import fits_from_sums, fits_in_reach, predict, within_limit
 from sknw._problem._problem import Problem
 from sknw._problem._sums import Sums
 from sknw._tiles import batches
 
 # Numbers in the sums of several bandwidths that are held at a time.
 _PATH_NUMBERS = 2**21
+
+# More than this share of the samples of a bandwidth are predicted together with the others.
+_MANY = 0.1
 
 # Weights that differ by less are of the same fit, but for rounding.
 _ALIKE = 1e-6
@@ -152,8 +156,24 @@ def predict_left_out(fit: Fit, fallback: str, n_jobs: int | None = None) -> tupl
     if rows.n_samples < 2:
         fits, n_unreached = predict(fit, fit.problem.distance.keys, fallback, n_jobs)
         return np.where(rows.zero_weight[:, None], fits, np.nan), n_unreached
+    if fit.algorithm.offers_path(fit.problem, len(rows)) and are_compiled(fit.problem, len(rows), 1):
+        return _predict_left_out_by_loops(fit, fallback, n_jobs)
     left_out = leave_one_out(fit, fallback, n_jobs)
     return left_out.predictions, left_out.n_unreached
+
+
+def _predict_left_out_by_loops(fit, fallback, n_jobs):
+    """The same, by compiled loops over all pairs, and without these where they cannot tell."""
+    problem = fit.problem
+    _check_samples(problem)
+    fits = fits_left_out(problem, np.arange(len(problem.rows)), np.ones(1), n_jobs)[0]
+    fits = problem.rows.frame.offset + within_limit(problem, fits)
+    unknown = np.flatnonzero(np.isnan(fits).any(axis=1))
+    if len(unknown) == 0:
+        return fits, 0
+    left_out = leave_one_out(fit, fallback, n_jobs, unknown)
+    fits[unknown] = left_out.predictions
+    return fits, left_out.n_unreached
 
 
 def left_out_of(problem: Problem, algorithm: str, fallback: str, n_jobs: int | None, indices: np.ndarray) -> LeftOut:
@@ -171,6 +191,26 @@ def left_out_of_path(path: Path, multiples: np.ndarray, fallback: str, n_jobs: i
     size = max(1, _PATH_NUMBERS // (len(path.indices) * path.problem.n_values))
     for some in batches(len(multiples), size):
         yield from _left_out_of_path(path, multiples[some], fallback, n_jobs)
+
+
+def mean_squares_of_path(path: Path, multiples: np.ndarray, fallback: str, n_jobs: int | None = None) -> np.ndarray:
+    """The mean squared errors of these predictions: (n_multiples,)."""
+    _check_samples(path.problem)
+    problem, indices, errors = path.problem, path.indices, np.empty(len(multiples))
+    rest = np.ones(len(multiples), dtype=bool)
+    if are_compiled(problem, len(indices), len(multiples)):
+        fits = problem.rows.frame.offset + fits_left_out(problem, indices, multiples, n_jobs)
+        unknown = np.isnan(fits).any(axis=2)
+        rest = unknown.mean(axis=1) > _MANY
+        for k in np.flatnonzero(~rest):
+            some = np.flatnonzero(unknown[k])
+            if len(some):
+                scaled = problem.with_bandwidth(problem.distance.bandwidth * multiples[k])
+                fits[k, some] = left_out_of(scaled, "auto", fallback, n_jobs, indices[some]).predictions
+            errors[k] = problem.rows.mean_square(indices, problem.rows.targets[indices] - fits[k])
+    left_out = left_out_of_path(path, multiples[rest], fallback, n_jobs)
+    errors[rest] = [each.mean_square for each in left_out]
+    return errors
 
 
 def _left_out_of_path(path, multiples, fallback, n_jobs):

@@ -56,13 +56,14 @@ def fits_from_sums(
     problem = fit.algorithm.problem
     frame, basis = problem.rows.frame, problem.basis
     unreached = np.flatnonzero(sums.values[:, -1] < MIN_WEIGHT)
-    if len(unreached) == 0:
+    if len(unreached) == 0 or basis.degree == 0:
         fits = fits_in_reach(problem, sums, queries, excluded)
     else:
         reached = np.flatnonzero(sums.values[:, -1] >= MIN_WEIGHT)
         fits = np.empty((len(queries), len(frame.offset)))
         without = None if excluded is None else excluded[reached]
         fits[reached] = fits_in_reach(problem, sums.take(reached), queries[reached], without)
+    if len(unreached):
         alone = None if excluded is None else excluded[unreached]
         stand_ins = FALLBACKS[fallback].sums(fit.algorithm, queries[unreached], alone)
         fits[unreached] = stand_ins[:, :-1] / stand_ins[:, -1:]
@@ -74,11 +75,15 @@ def fits_from_sums(
 def fits_in_reach(problem: Problem, sums: Sums, queries: np.ndarray, excluded: np.ndarray | None = None) -> np.ndarray:
     """The same for queries that have a key in reach, without the offset of the targets."""
     if problem.basis.degree == 0:
-        return sums.values[:, :-1] / sums.values[:, -1:]
-    fits = equivalent_kernels(problem, sums, queries, excluded).fits(problem.basis)
+        with np.errstate(all="ignore"):  # where no key is in reach, the numbers are nothing
+            return sums.values[:, :-1] / sums.values[:, -1:]
+    return within_limit(problem, equivalent_kernels(problem, sums, queries, excluded).fits(problem.basis))
+
+
+def within_limit(problem: Problem, fits: np.ndarray) -> np.ndarray:
+    """Fits, without the offset of the targets. What the limit says of them, rounding must not exceed."""
     if problem.limit == np.inf:
         return fits
-    # What the limit says of fits, rounding must not exceed.
     frame = problem.rows.frame
     margin = (problem.limit - 1) / 2 * (frame.high - frame.low)
     return np.clip(fits, frame.low - frame.offset - margin, frame.high - frame.offset + margin)

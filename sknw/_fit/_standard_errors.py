@@ -64,7 +64,7 @@ class SquaredWeights(NamedTuple):
         weight = np.square(rows.relative_weight * (deviations / unit)) / counts
         none = np.empty(0)
         frame = replace(rows.frame, low=none, high=none, largest_weight=weight.max())
-        squared = Rows(rows.keys, np.empty((len(rows), 0)), weight, rows.counts, frame)
+        squared = Rows(rows.keys, np.empty((len(rows), 0)), weight, rows.counts, frame, device=rows.device)
         like = _fit_like(fit, replace(problem, rows=squared, kernel=problem.kernel.square))
         return cls(like.algorithm, float(np.log(weight.max()) + 2 * np.log(unit)), variances)
 

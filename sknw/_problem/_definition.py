@@ -69,6 +69,15 @@ def exact_sums(problem: Problem, queries: np.ndarray, excluded: np.ndarray | Non
     return sums_of_rows(problem, *kernel_rows(problem, queries, excluded))
 
 
+def put_exact_sums(
+    problem: Problem, sums: Sums, indices: np.ndarray, queries: np.ndarray, excluded: np.ndarray | None
+) -> None:
+    """Put the sums that the definition gives queries of these indices in their place."""
+    for batch in batches(len(indices), row_batch(len(problem.rows))):
+        some = indices[batch]
+        sums.put(some, exact_sums(problem, queries[some], None if excluded is None else excluded[some]))
+
+
 def sums_of_rows(problem: Problem, rows: np.ndarray, log_scale: np.ndarray) -> Sums:
     """Sums over rows of the kernel matrix, about the weighted means of the keys: nothing cancels there."""
     keys, sums = problem.distance.keys, problem.empty_sums(len(rows))

@@ -92,6 +92,12 @@ class Monomials:
         return np.array([[place[tuple(sorted(a + b))] for b in self.factors] for a in self.factors])
 
     @cached_property
+    def recurrence(self) -> tuple[np.ndarray, np.ndarray]:
+        """The feature, and the place of a later monomial, whose product each is; of 1, which is the last, -1 twice."""
+        features = [each[0] if each else -1 for each in self.factors]
+        return np.array(features), np.array([self._place[each[1:]] if each else -1 for each in self.factors])
+
+    @cached_property
     def highest_powers(self) -> np.ndarray:
         """Where the highest power of each feature is: (n_features,)."""
         places = [self._place[(feature,) * self.degree] for feature in range(self._n_features)]

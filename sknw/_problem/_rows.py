@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -48,6 +49,8 @@ class Rows:
         How many samples each row stands for. None takes `counts_of` the weights.
     frame : Frame, default=None
         None derives it from these rows.
+    device : Device of `_arrays.py`, default=None
+        Where the samples came from, and sums of pairs are to be made; None is NumPy. The rows themselves are NumPy's.
 
     Attributes
     ----------
@@ -68,8 +71,9 @@ class Rows:
         sample_weight: np.ndarray,
         counts: np.ndarray | None = None,
         frame: Frame | None = None,
+        device: Any = None,
     ):
-        self.keys, self.targets, self.sample_weight = keys, targets, sample_weight
+        self.keys, self.targets, self.sample_weight, self.device = keys, targets, sample_weight, device
         self.zero_weight = sample_weight == 0
         if counts is None:
             counts = counts_of(sample_weight)
@@ -90,7 +94,7 @@ class Rows:
         return len(self.targets)
 
     def __getstate__(self):
-        return self.keys, self.targets, self.sample_weight, self.counts, self.frame if self.is_block else None
+        return self.keys, self.targets, self.sample_weight, self.counts, self._own_frame, self.device
 
     def __setstate__(self, state):
         Rows.__init__(self, *state)
@@ -117,19 +121,28 @@ class Rows:
     def take(self, indices: np.ndarray, frame: Frame | None = None) -> Rows:
         """The rows of these indices, in a frame of their own if none is given."""
         keys, targets, sample_weight, counts = self.keys, self.targets, self.sample_weight, self.counts
-        return Rows(keys[indices], targets[indices], sample_weight[indices], counts[indices], frame)
+        return Rows(keys[indices], targets[indices], sample_weight[indices], counts[indices], frame, device=self.device)
 
     def with_keys(self, keys: np.ndarray) -> Rows:
         """Rows with the same targets and weights, and other keys, in a frame of their own."""
-        return Rows(keys, self.targets, self.sample_weight, self.counts)
+        return Rows(keys, self.targets, self.sample_weight, self.counts, device=self.device)
 
     def with_targets(self, targets: np.ndarray) -> Rows:
         """Rows with the same keys and weights, and other targets, in a frame of their own."""
-        return Rows(self.keys, targets, self.sample_weight, self.counts)
+        return Rows(self.keys, targets, self.sample_weight, self.counts, device=self.device)
 
     def with_counts(self, counts: np.ndarray) -> Rows:
         """The same rows that count otherwise, in a frame of their own."""
-        return Rows(self.keys, self.targets, self.sample_weight, counts)
+        return Rows(self.keys, self.targets, self.sample_weight, counts, device=self.device)
+
+    def on(self, device: Any) -> Rows:
+        """The same rows as if they came from a device."""
+        return Rows(self.keys, self.targets, self.sample_weight, self.counts, self._own_frame, device=device)
+
+    @property
+    def _own_frame(self):
+        """The frame that these rows do not tell."""
+        return self.frame if self.is_block else None
 
     @property
     def n_samples(self) -> float:

@@ -87,6 +87,9 @@ def _aicc(rows, left_out):
 #: residuals, chance makes the quotient.
 CRITERIA: dict[str, Callable[[Rows, Any], float]] = {"loo": _loo, "gcv": _gcv, "aicc": _aicc}
 
+#: Those that are mean squared leave-one-out errors, which take no more than predictions.
+MEAN_SQUARES = ("loo",)
+
 # Those that are logarithms of an error, plus one.
 _LOGARITHMS = ("aicc",)
 

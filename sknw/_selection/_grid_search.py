@@ -10,10 +10,10 @@ from sklearn.utils import check_random_state
 
 from sknw._algorithms import Algorithm, build, serving
 from sknw._fit._fit import Fit
-from sknw._fit._leave_one_out import leave_one_out, left_out_of_path
+from sknw._fit._leave_one_out import leave_one_out, left_out_of_path, mean_squares_of_path
 from sknw._problem._problem import Problem
 from sknw._selection._breakpoints import breakpoints, places_of
-from sknw._selection._criteria import CRITERIA, SearchOptions, are_lowest, as_errors, equal_within
+from sknw._selection._criteria import CRITERIA, MEAN_SQUARES, SearchOptions, are_lowest, as_errors, equal_within
 
 # Multiples of the spreads that are tried before the best are refined: six decades, so that neither a function that
 # oscillates a thousand times over the data nor one that they say nothing about is out of range. Each is the one before
@@ -50,6 +50,9 @@ _MIN_ERRORS, _MAX_NUMBERS = 100, 2**22
 
 # Where a bandwidth takes n log n, the errors of a sample among all keys are enough throughout.
 _MAX_KEYS_LOG_LINEAR = 20_000
+
+# On a device all pairs of so many keys take no longer.
+_MAX_KEYS_ON_DEVICE = 200_000
 
 # Up to so many pairs of keys, to look at all is faster than n log n.
 _FEW_PAIRS = 2**18
@@ -108,9 +111,13 @@ class GridSearch:
             for multiple in multiples:
                 self.try_one(multiple)
             return
-        left_out = left_out_of_path(self._path, multiples[::-1], self._options.fallback, self._options.n_jobs)
-        for multiple, each in zip(multiples[::-1], left_out, strict=True):
-            self._keep(multiple, each)
+        given = self._path, multiples[::-1], self._options.fallback, self._options.n_jobs
+        if self._criterion in MEAN_SQUARES:
+            scores = iter(mean_squares_of_path(*given))
+        else:
+            scores = map(self._score, left_out_of_path(*given))
+        for multiple, score in zip(multiples[::-1], scores, strict=True):
+            self._keep(multiple, score)
 
     def try_one(self, multiple: float) -> float:
         """Compute the criterion at a multiple."""
@@ -120,11 +127,14 @@ class GridSearch:
             problem = self._problem.with_bandwidth(self._problem.distance.bandwidth * multiple)
             algorithm = self._algorithm = build(self._name, problem, self._algorithm)
             _, fallback, n_jobs = self._options.errors
-            self._keep(multiple, leave_one_out(Fit(algorithm), fallback, n_jobs, self.indices))
+            self._keep(multiple, self._score(leave_one_out(Fit(algorithm), fallback, n_jobs, self.indices)))
         return self.scores[multiple]
 
-    def _keep(self, multiple, left_out):
-        self.scores[float(multiple)] = CRITERIA[self._criterion](left_out.problem.rows, left_out)
+    def _score(self, left_out):
+        return CRITERIA[self._criterion](left_out.problem.rows, left_out)
+
+    def _keep(self, multiple, score):
+        self.scores[float(multiple)] = score
         self._options.step()
 
     def try_breakpoints(self) -> bool:
@@ -303,7 +313,10 @@ def grid(problem: Problem) -> np.ndarray:
 def search(problem: Problem, criterion: str, options: SearchOptions) -> GridSearch:
     """A search among multiples of a problem's bandwidth, the best among them."""
     log_linear = any(each.is_log_linear(problem) for each in serving(options.algorithm, problem).values())
-    sample = sample_keys(problem, options, _MAX_KEYS_LOG_LINEAR if log_linear else _MAX_KEYS)
+    device = problem.rows.device
+    on_device = device is not None and device.has_float64 and problem.basis.keeps_range
+    most = _MAX_KEYS_ON_DEVICE if on_device else _MAX_KEYS_LOG_LINEAR if log_linear else _MAX_KEYS
+    sample = sample_keys(problem, options, most)
     if sample is None or log_linear:
         if sample is None:
             sample = sample_keys(problem, options, max(_MIN_ERRORS, _MAX_NUMBERS // problem.n_values))

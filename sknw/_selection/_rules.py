@@ -79,6 +79,11 @@ def _by(criterion):
 
 def _ard(problem, options):
     """Automatic relevance determination: one bandwidth a feature, for a low error and simplicity."""
+    if problem.rows.device is not None:
+        raise ValueError(
+            f"bandwidth='ard' does not run on a device: give it NumPy arrays; X is an array of {problem.rows.device}. "
+            "to_device moves a fitted estimator."
+        )
     unit, bounds = problem.distance.bandwidth, (GRID[0], GRID[-1])
     varies = np.isfinite(unit)
     if varies.sum() < 2:

@@ -7,6 +7,7 @@ definition has them: in float64, from differences, in the log domain where the k
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -21,19 +22,21 @@ from sknw._accuracy import (
 )
 from sknw._algorithms._boxes import split
 from sknw._algorithms._protocol import Algorithm
+from sknw._algorithms.brute._compiled_loop import CompiledLoop
+from sknw._algorithms.brute._device_loop import DeviceLoop
 from sknw._algorithms.brute._path import PairPath
-from sknw._problem._definition import exact_sums, nearest
+from sknw._compiled import _readiness
+from sknw._compiled._readiness import is_usable
+from sknw._problem._definition import nearest, put_exact_sums
 from sknw._problem._problem import Problem
 from sknw._problem._sums import Nearest, Sums
-from sknw._tiles import batches, map_tiles, row_batch
+from sknw._tiles import add_products, batches, map_tiles
 
 
 class _Precision(NamedTuple):
     """How a tile is computed, and how far its numbers can be trusted."""
 
     dtype: type
-    # Queries and keys in a tile: few enough that it stays in the cache between distance, kernel and sum.
-    tile: tuple[int, int]
     # A product gives u * u, and so log K, with an error below `rounding` times |q|**2 + |k|**2 ...
     rounding: float
     # ... which has to stay below this.
@@ -45,13 +48,19 @@ class _Precision(NamedTuple):
     borderline: float
 
 
-_SINGLE = _Precision(
-    np.float32, (128, 512), 2.0**-24, PRODUCT_SINGLE, PRODUCT_UNDERFLOW_SINGLE, PRODUCT_BORDERLINE_SINGLE
-)
-_DOUBLE = _Precision(np.float64, (256, 1024), 2.0**-53, PRODUCT, PRODUCT_UNDERFLOW, PRODUCT_BORDERLINE)
+_SINGLE = _Precision(np.float32, 2.0**-24, PRODUCT_SINGLE, PRODUCT_UNDERFLOW_SINGLE, PRODUCT_BORDERLINE_SINGLE)
+_DOUBLE = _Precision(np.float64, 2.0**-53, PRODUCT, PRODUCT_UNDERFLOW, PRODUCT_BORDERLINE)
+
+# Queries and keys in a tile: few enough that it stays in the cache between distance, kernel and sum, and enough that
+# threads seldom ask for the interpreter's lock. It is held some 10 microseconds for a tile, which takes 300 or more.
+_QUERIES, _KEYS = 256, 1024
 
 # Below this many features, differences are as fast as a product in float64.
 _FEW_FEATURES = 5
+
+
+# About how many seconds NumPy takes for a pair; a third of that, if the kernel ends.
+_PAIR = 9e-9
 
 
 class Brute(Algorithm):
@@ -64,8 +73,13 @@ class Brute(Algorithm):
 
     name: ClassVar[str] = "brute"
 
+    _device_loop: DeviceLoop | None = None
+
     def __init__(self, problem: Problem):
         self.problem, self._conditions = problem, problem.conditions
+        if problem.rows.device is not None:
+            self._device_loop = DeviceLoop(problem)
+            return
         self._precision = _DOUBLE
         self._product: np.ndarray | None = None
         for precision in (_SINGLE, _DOUBLE):
@@ -80,44 +94,68 @@ class Brute(Algorithm):
     def __setstate__(self, state):
         Brute.__init__(self, state)
 
+    def at(self, problem: Problem) -> Brute:
+        """The algorithm for another bandwidth of the same rows, with what lies on a device."""
+        other = Brute(problem)
+        if self._device_loop is not None:
+            other._device_loop = self._device_loop.at(problem)
+        return other
+
     @staticmethod
     def refuses(problem: Problem) -> str | None:
-        """Why it cannot serve this problem: never."""
-        return None
+        """Why it cannot serve this problem: only devices ask for something."""
+        return None if problem.rows.device is None else DeviceLoop.refuses(problem)
 
     @staticmethod
     def cost(problem: Problem) -> float:
         """About how many seconds as many queries as keys take."""
-        pair = 3e-9 if problem.kernel.log_ratio is None else 9e-9
-        n_further = problem.n_values - problem.rows.values.shape[1]
-        return 1e-4 + (pair + 3e-11 * n_further) * float(len(problem.rows)) ** 2
+        seconds = _seconds(problem, len(problem.rows))
+        return 1e-4 + (CompiledLoop.cost(problem) if CompiledLoop.would_be_worth(problem, seconds) else seconds)
+
+    @staticmethod
+    def inner_loop(problem: Problem) -> str:
+        """What as many queries as keys are summed with."""
+        if problem.rows.device is not None:
+            return "device"
+        is_compiled = CompiledLoop.would_be_worth(problem, _seconds(problem, len(problem.rows))) and is_usable()
+        return "compiled" if is_compiled else "numpy"
 
     def sums(self, queries: np.ndarray, excluded: np.ndarray | None = None, n_jobs: int | None = None) -> Sums:
         """Kernel sums, without the kernel matrix, with exact zeros where no key is in reach."""
-        size, order, distance = self._precision.tile[0], None, self.problem.distance
+        if self._device_loop is not None:
+            return self._device_loop.sums(queries, excluded)
+        order, distance = None, self.problem.distance
         if not len(queries):
             return self.problem.empty_sums(0)
-        if self.problem.basis.n_expanded(distance.n_coordinates):  # neighbours share an expansion point
-            leaves, _ = split(queries, distance.scaled_bandwidth, size)
+        if _PAIR * len(queries) * len(self._values) > _readiness.LEAST_SECONDS and CompiledLoop.is_worth(
+            self.problem, _seconds(self.problem, len(queries))
+        ):
+            return self._compiled_loop.sums(queries, excluded, n_jobs)
+        # In several tiles, neighbours share an expansion point.
+        if len(queries) > _QUERIES and self.problem.basis.n_expanded(distance.n_coordinates):
+            leaves, _ = split(queries, distance.scaled_bandwidth, _QUERIES)
             order = leaves[leaves >= 0]
             queries, excluded = queries[order], None if excluded is None else excluded[order]
-
-        def tile_sums(tile):
-            return self._tile_sums(queries[tile], None if excluded is None else excluded[tile])
-
-        values, log_scale, points = map(
-            np.concatenate, zip(*map_tiles(tile_sums, len(queries), size, n_jobs), strict=True)
+        tiles = map_tiles(
+            lambda tile: self._tile_sums(queries[tile], None if excluded is None else excluded[tile]),
+            len(queries),
+            _QUERIES,
+            n_jobs,
         )
-        sums = Sums(values, log_scale, points)
+        sums = Sums(*map(np.concatenate, zip(*tiles, strict=True)))
         return sums if order is None else sums.take(np.argsort(order))
 
     def nearest(self, queries: np.ndarray, excluded: np.ndarray | None = None) -> Nearest:
         """The nearest keys, ties included."""
+        if self._device_loop is not None:
+            return self._device_loop.nearest(queries, excluded)
         return nearest(self.problem, queries, excluded)
 
     @staticmethod
     def offers_path(problem: Problem, n_indices: int) -> bool:
-        """Whether it has a `path`: unless distances are quick to compute, not kept, and the kernel ends."""
+        """Whether it has a `path`: not on a device, nor if distances are quick, not kept, and the kernel ends."""
+        if problem.rows.device is not None:
+            return False
         quick = problem.distance.has_coordinates and problem.kernel.log_ratio is None
         return not quick or PairPath.keeps(problem, n_indices)
 
@@ -126,10 +164,14 @@ class Brute(Algorithm):
         """Sums of the keys of these indices, each without itself, at multiples of a problem's bandwidth."""
         return PairPath(problem, indices)
 
+    @cached_property
+    def _compiled_loop(self):
+        return CompiledLoop(self.problem)
+
     def _tile_sums(self, queries, excluded):
         """Sums of a tile of queries."""
         distance, kernel, basis = self.problem.distance, self.problem.kernel, self.problem.basis
-        n_keys, width = len(self._values), self._precision.tile[0] * self._precision.tile[1] // len(queries)
+        n_keys, width = len(self._values), _QUERIES * _KEYS // len(queries)
         product, redo = self._product, np.zeros(len(queries), dtype=bool)
         if product is not None:
             factor, redo = self._left_factor(queries)
@@ -143,12 +185,13 @@ class Brute(Algorithm):
                 tile = distance.squares(queries, keys, out=tile)
             else:
                 np.matmul(factor, product[:, keys], out=tile)
-                np.maximum(tile, 0, out=tile)
+                np.abs(tile, out=tile)
             tile = kernel.of_square(tile)
             if excluded is not None:
                 hit = np.flatnonzero((excluded >= keys.start) & (excluded < keys.stop))
                 tile[hit, excluded[hit] - keys.start] = 0
-            values += tile @ basis.columns(self._values[keys], basis.seen_from(distance.keys[keys], point))
+            columns = basis.columns(self._values[keys], basis.seen_from(distance.keys[keys], point))
+            add_products(values, tile, columns)
         sums = Sums(values, np.zeros(len(queries)), np.tile(point, (len(queries), 1)))
         if kernel.log_ratio is not None:
             redo |= values[:, -1] < self._precision.underflow
@@ -159,7 +202,7 @@ class Brute(Algorithm):
             redo |= values[:, -1] < self._precision.borderline
         redo |= basis.ill_conditioned(sums, self._conditions)
         if redo.any():
-            self._put_exact_sums(sums, np.flatnonzero(redo), queries, excluded)
+            put_exact_sums(self.problem, sums, np.flatnonzero(redo), queries, excluded)
         return sums
 
     def _left_factor(self, queries):
@@ -172,12 +215,12 @@ class Brute(Algorithm):
         factor[too_far[:, 0]] = 0
         return factor.astype(precision.dtype), too_far[:, 0]
 
-    def _put_exact_sums(self, sums, redo, queries, excluded):
-        """Put the sums that the definition gives queries of these indices in their place."""
-        for batch in batches(len(redo), row_batch(len(self._values))):
-            indices = redo[batch]
-            left_out = None if excluded is None else excluded[indices]
-            sums.put(indices, exact_sums(self.problem, queries[indices], left_out))
+
+def _seconds(problem, n_queries):
+    """About how many seconds NumPy takes for so many queries."""
+    pair = _PAIR if problem.kernel.log_ratio is not None else _PAIR / 3
+    n_further = problem.n_values - problem.rows.values.shape[1]
+    return (pair + 3e-11 * n_further) * n_queries * float(len(problem.rows))
 
 
 def _takes_product(problem, precision):

@@ -10,12 +10,13 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from sknw._accuracy import MIN_WEIGHT, PROMISE
+from sknw._algorithms.brute._ladder import Ladder, is_compiled
 from sknw._kernels import relative_weights
 from sknw._problem._conditions import Conditions
 from sknw._problem._definition import MANY_VALUES, nearest, nearest_rows_of, sums_of_rows
 from sknw._problem._problem import Problem
 from sknw._problem._sums import Nearest, Sums
-from sknw._tiles import batches, map_tiles, row_batch
+from sknw._tiles import add_products, batches, map_tiles, row_batch
 
 # Numbers in a tile: few enough that it stays in the cache between bandwidths.
 _TILE_NUMBERS = 2**16
@@ -38,6 +39,9 @@ _LOWEST_TO_SQUARE, _LOWEST_NEAREST = -340.0, -150.0
 
 # What a pair may weigh at most that is left out with distant ones, in relation to the nearest.
 _DISTANT = PROMISE * 1e-6
+
+# By what share more a squared distance may be of which rounding decides whether it is beyond the end of a kernel.
+_END = 1e-9
 
 # Below this share of pairs that are not distant these alone are looked at, where few values are summed and where many
 # are: a pair takes longer by itself than among all.
@@ -94,7 +98,6 @@ class PairPath:
             problem, indices = problem.take(indices), np.arange(len(indices))
         self.problem, self.indices = problem, indices
         self.is_kept = self.keeps(problem, len(indices))
-        self._kept: _Squares | None = self._squares(indices) if self.is_kept else None
 
     @staticmethod
     def keeps(problem: Problem, n_indices: int) -> bool:
@@ -102,6 +105,14 @@ class PairPath:
         return n_indices * len(problem.rows) <= problem.distance.max_kept_pairs
 
     _all_columns: tuple[np.ndarray, np.ndarray] | None = None
+
+    @cached_property
+    def _kept(self) -> _Squares | None:
+        return self._squares(self.indices) if self.is_kept else None
+
+    @cached_property
+    def _ladder(self) -> Ladder:
+        return Ladder(self.problem, self.indices)
 
     def nearest(self, queries: np.ndarray, excluded: np.ndarray | None = None) -> Nearest:
         """The nearest keys, ties included, at any bandwidth, for the keys of its indices, each without itself."""
@@ -128,6 +139,12 @@ class PairPath:
         sums, conditions = problem.empty_sums(len(factors) * n_indices), problem.conditions
         if sums.expansion_point.shape[1]:
             conditions = problem.distance.conditions(problem.ridge, np.repeat(multiples, n_indices))
+        if is_compiled(problem, n_indices, len(factors)):
+            kernel, limits = problem.kernel, _distant(problem, factors)
+            doubled = _are_doubled(factors) & kernel.is_product
+            lowest, sums.values[:] = self._ladder.sums(factors, doubled, limits, n_jobs)
+            sums.log_scale[:] = _log_scale(kernel, np.multiply.outer(factors, lowest)).ravel()
+            return sums, conditions
         n_dense = self._n_dense(factors)
         n_symmetric = self._put_symmetric_sums(sums, factors[:n_dense], n_jobs)
 
@@ -137,8 +154,10 @@ class PairPath:
             for which, weights in self._weights(squares, indices, factors[n_symmetric:n_dense]):
                 numbers = np.arange(n_symmetric, n_dense)[which]
                 places = (numbers[:, None] * n_indices + np.arange(tile.start, tile.stop)).ravel()
-                log_scale = self._log_scale(np.multiply.outer(factors[numbers], squares.lowest[:, 0])).ravel()
-                part = Sums(_products(weights, columns), log_scale, np.tile(point, (len(weights), 1)))
+                lowest = np.multiply.outer(factors[numbers], squares.lowest[:, 0])
+                log_scale = _log_scale(problem.kernel, lowest).ravel()
+                part = Sums(np.zeros((len(weights), len(columns))), log_scale, np.tile(point, (len(weights), 1)))
+                add_products(part.values, weights, columns.T)
                 redo = np.flatnonzero(problem.basis.ill_conditioned(part, conditions.take(places)))
                 if len(redo):
                     part.put(redo, sums_of_rows(problem, weights[redo], log_scale[redo]))
@@ -150,7 +169,7 @@ class PairPath:
         if n_dense < len(factors):
             near = _Pairs(*map(np.concatenate, zip(*pairs, strict=True)))
             for k in range(n_dense, len(factors)):
-                near = near.take(np.flatnonzero(near.t <= self._distant(factors[k])))
+                near = near.take(np.flatnonzero(near.t <= _distant(self.problem, factors[k])))
                 sums.put(slice(k * n_indices, (k + 1) * n_indices), self._sums_of_pairs(near, factors[k]))
         return sums, conditions
 
@@ -186,11 +205,6 @@ class PairPath:
             return self._squares(self.indices[tile], factors.max())
         return _Squares(self._kept.t[tile], self._kept.lowest[tile])
 
-    def _distant(self, factor):
-        """By how much a squared distance exceeds that to the nearest key if its weight does not matter: a Gaussian."""
-        slope = self.problem.kernel.log_slope(np.ones(1))[0]
-        return np.log(_DISTANT * self.problem.basis.tail_factor) / slope / factor
-
     def _n_dense(self, factors):
         """At how many of the bandwidths most pairs are not distant. It takes a Gaussian for these to stay distant."""
         many = self.problem.n_values > MANY_VALUES
@@ -198,7 +212,7 @@ class PairPath:
             return len(factors)
         sample = np.sort(self._kept.t[:: max(1, len(self.indices) // _SAMPLE)], axis=None)
         limit = _SPARSE if self.problem.n_values <= _FEW_VALUES else _SPARSE_OF_MANY_VALUES
-        near = np.searchsorted(sample, self._distant(np.maximum(factors, MIN_WEIGHT)), "right")
+        near = np.searchsorted(sample, _distant(self.problem, np.maximum(factors, MIN_WEIGHT)), "right")
         return int(np.count_nonzero(near > limit * len(sample)))
 
     def _is_small(self, n_factors):
@@ -209,17 +223,12 @@ class PairPath:
         """The pairs of a tile that are not distant at the first of these bandwidths, and so at none of the others."""
         if not len(factors):
             return None
-        near = self.problem.rows.exclude(t <= self._distant(factors[0]), self.indices[tile], False)
+        near = self.problem.rows.exclude(t <= _distant(self.problem, factors[0]), self.indices[tile], False)
         places = np.flatnonzero(near)  # faster than the places in two dimensions
         query, key = np.divmod(places.astype(np.int32), t.shape[1])
         return _Pairs(query + tile.start, key, t.ravel()[places])
 
     # ---- sums
-
-    def _log_scale(self, lowest):
-        """The logarithms of the units of rows, from the squared distances to the nearest keys in bandwidths."""
-        log_ratio = self.problem.kernel.log_ratio
-        return np.zeros_like(lowest) if log_ratio is None else np.array(log_ratio(_ZERO, lowest))
 
     def _weights(self, squares, indices, factors) -> Iterator[tuple[slice, np.ndarray]]:
         """Rows of the kernel matrix, (n_bandwidths * n_indices, n_keys), at some of the bandwidths after the other."""
@@ -270,8 +279,8 @@ class PairPath:
             size, part = len(t), np.empty((len(factors), len(columns), n_keys - tile.start))
             for k, weights in enumerate(_symmetric_weights(kernel, t, factors, doubled)):
                 for values, column in zip(part[k], columns, strict=True):
-                    np.matmul(weights, column[tile.start :], out=values[:size])
-                    np.matmul(column[tile], weights[:, size:], out=values[size:])
+                    np.dot(weights, column[tile.start :], out=values[:size])
+                    np.dot(column[tile], weights[:, size:], out=values[size:])
             return tile.start, part
 
         values = np.zeros((len(factors), len(columns), n_keys))
@@ -289,7 +298,7 @@ class PairPath:
         begin = np.append(0, np.bincount(query, minlength=len(self.indices)).cumsum())
         rows = csr_array((weights, key, begin), shape=(len(self.indices), len(keys)))
         if self._kept is not None:
-            sums.log_scale[:] = self._log_scale(self._kept.lowest * factor)[:, 0]
+            sums.log_scale[:] = _log_scale(self.problem.kernel, self._kept.lowest * factor)[:, 0]
         if sums.expansion_point.shape[1] == 0:
             sums.values[:] = rows @ values
             return sums
@@ -301,6 +310,22 @@ class PairPath:
             places = csr_array((np.ones(len(z)), (query[batch], np.arange(len(z)))), shape=(len(self.indices), len(z)))
             sums.values[:] += places @ columns
         return sums
+
+
+def _distant(problem, factor):
+    """By how much a squared distance exceeds that to the nearest key if its weight does not matter.
+
+    For a Gaussian, and for a kernel that ends, where it is the end and a little more. Infinite for others.
+    """
+    kernel = problem.kernel
+    if not kernel.is_product:
+        return kernel.support**2 * (1 + _END) / factor
+    return np.log(_DISTANT * problem.basis.tail_factor) / kernel.log_slope(np.ones(1))[0] / factor
+
+
+def _log_scale(kernel, lowest):
+    """The logarithms of the units of rows, from the squared distances to the nearest keys in bandwidths."""
+    return np.zeros_like(lowest) if kernel.log_ratio is None else np.array(kernel.log_ratio(_ZERO, lowest))
 
 
 def _are_doubled(factors):
@@ -320,11 +345,3 @@ def _symmetric_weights(kernel, t, factors, doubled):
             weights, n_squares = kernel.of_square(t * factor), 0
             weights[diagonal, diagonal] = 0
         yield weights
-
-
-def _products(weights, columns):
-    """``weights @ columns.T``."""
-    if len(columns) > _FEW_VALUES:
-        return weights @ columns.T
-    # One by one: BLAS is slow where a matrix has but two columns.
-    return np.stack([weights @ column for column in columns], axis=1)

@@ -10,7 +10,8 @@ from sknw._algorithms.cells._plane import Plane
 from sknw._algorithms.cells._plane_cells import PlaneCells
 from sknw._algorithms.cells._prefix_sums import PrefixSums
 from sknw._algorithms.cells._recurrences import Recurrences
-from sknw._algorithms.cells._sorted_keys import SortedKeys
+from sknw._algorithms.cells._sorted_keys import SortedKeys, loop_name
+from sknw._compiled._readiness import is_worth, would_be_worth
 from sknw._problem._definition import nearest
 from sknw._problem._problem import Problem
 from sknw._problem._sums import Nearest, Sums
@@ -34,6 +35,7 @@ class Cells(Algorithm):
 
     def __init__(self, problem: Problem, method=None):
         self.problem = problem
+        _is_compiled(problem, 0.5)
         if method is None:
             keys, _ = _METHODS[_n_features(problem)]
             method = _method_for(problem)(problem, keys(problem))
@@ -52,6 +54,8 @@ class Cells(Algorithm):
     @staticmethod
     def refuses(problem: Problem) -> str | None:
         """Why it cannot serve this problem, or None."""
+        if problem.rows.device is not None:
+            return "it does not run on a device: give it NumPy arrays."
         if not problem.distance.has_coordinates:
             return f"it needs metric='euclidean', and the metric is {problem.distance.metric!r}."
         n_features, degree = _n_features(problem), problem.basis.degree
@@ -72,6 +76,12 @@ class Cells(Algorithm):
         return _method_for(problem).cost(problem)
 
     @staticmethod
+    def inner_loop(problem: Problem) -> str:
+        """What as many queries as keys are summed with."""
+        compiled = _compiles(problem) and would_be_worth(loop_name(problem.kernel), Cells.cost(problem))
+        return "compiled" if compiled else "numpy"
+
+    @staticmethod
     def is_log_linear(problem: Problem) -> bool:
         """Whether it serves the problem at any bandwidth, in a time about proportional to the rows: in one feature."""
         return Cells.refuses(problem) is None and _n_features(problem) == 1
@@ -79,15 +89,17 @@ class Cells(Algorithm):
     def sums(self, queries: np.ndarray, excluded: np.ndarray | None = None, n_jobs: int | None = None) -> Sums:
         """Kernel sums, for a degree above zero about an expansion point of each query's own."""
         points = self._keys.points(queries)
-        order = self._keys.order(points)
+        compiled = _is_compiled(self.problem, 0.5 * len(points) / len(self.problem.rows))
+        # Compiled loops take queries in any order.
+        method, order = (self._method.compiled, None) if compiled else (self._method, self._keys.order(points))
         sums = self.problem.empty_sums(len(points))
         ranks = None if excluded is None else self._keys.ranks(excluded)
 
         def tile_sums(tile):
-            idx = order[tile]
-            sums.put(idx, self._method.sums(points.take(idx, axis=0), None if ranks is None else ranks[idx]))
+            idx = tile if order is None else order[tile]
+            sums.put(idx, method.sums(points[idx], None if ranks is None else ranks[idx]))
 
-        map_tiles(tile_sums, len(points), self._keys.tile, n_jobs)
+        map_tiles(tile_sums, len(points), method.tile if compiled else self._keys.tile, n_jobs)
         return sums
 
     def nearest(self, queries: np.ndarray, excluded: np.ndarray | None = None) -> Nearest:
@@ -100,6 +112,16 @@ class Cells(Algorithm):
 def _n_features(problem):
     """How many features have a finite bandwidth."""
     return int(np.isfinite(np.broadcast_to(problem.distance.bandwidth, problem.rows.keys.shape[1:])).sum())
+
+
+def _compiles(problem):
+    """Whether there are compiled loops for a problem."""
+    return problem.basis.degree == 0 and hasattr(_method_for(problem), "compiled")
+
+
+def _is_compiled(problem, share):
+    """Whether compiled loops do a share of the work for as many queries as keys."""
+    return _compiles(problem) and is_worth(loop_name(problem.kernel), share * Cells.cost(problem))
 
 
 def _have_same_keys(problem, other):

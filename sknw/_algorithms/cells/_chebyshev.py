@@ -17,6 +17,7 @@ Scientific and Statistical Computing 12 (1), 79-94, doi:10.1137/0912004.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ import numpy as np
 from sknw._accuracy import CHEBYSHEV
 from sknw._algorithms.cells._kernel_series import TERMS, cutoff, log_unit, max_cell_width, polynomials, series_of
 from sknw._algorithms.cells._key_cells import KeyCells
+from sknw._algorithms.cells._series_table import SeriesTable
 from sknw._problem._sums import Sums
 from sknw._tiles import batches, map_tiles, row_batch
 
@@ -31,7 +33,7 @@ from sknw._tiles import batches, map_tiles, row_batch
 _MAX_REACH = 1000
 
 # Cells with so few keys in reach have no series: to sum their queries key by key is faster.
-_FEW_KEYS = 128
+_FEW_KEYS, _FEW_KEYS_COMPILED = 128, 16
 
 # Queries in a block, for which Chebyshev polynomials are held.
 _BLOCK = 2**12
@@ -90,7 +92,14 @@ class ChebyshevSums:
         dense = self._are_dense(self._cells.cell)
         self._sums = self._expand(self._cells.cell[dense])
         # Where the sums of each cell with keys are among these, if they are.
-        self._index = np.cumsum(dense) - 1
+        self._index = np.where(dense, np.cumsum(dense) - 1, -1)
+        if keys.is_compiled:
+            _ = self.compiled
+
+    @cached_property
+    def compiled(self) -> SeriesTable:
+        """The same sums by compiled loops, for a degree of zero."""
+        return SeriesTable(self, self._problem, self._cells, self._index, self._sums.series, self._sums.bound)
 
     def at(self, problem) -> ChebyshevSums:
         """Sums at another bandwidth: the keys, and moments of their cells, are handed on."""
@@ -112,7 +121,8 @@ class ChebyshevSums:
 
     def _are_dense(self, cells):
         """Which cells have enough keys in reach for a series."""
-        return self._cells.count_in_reach(cells, self._series.reach) > _FEW_KEYS
+        few = _FEW_KEYS_COMPILED if self.keys.is_compiled else _FEW_KEYS
+        return self._cells.count_in_reach(cells, self._series.reach) > few
 
     def _empty(self, n_cells):
         powers = self.keys.powers

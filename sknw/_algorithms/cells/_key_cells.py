@@ -14,6 +14,9 @@ from sknw._tiles import batches
 # Keys in a block, for which polynomials are held.
 _BLOCK = 2**12
 
+# Keys for each cell, with keys or without, that make it faster to look for the first key of all cells.
+_FEW = 8
+
 # From the moments of the left and of the right half of a cell to those of the cell.
 _FROM_LEFT, _FROM_RIGHT = (TRANSFORM @ polynomials((NODES + side) / 2).T for side in (-1, 1))
 
@@ -42,11 +45,9 @@ class KeyCells:
 
     def __init__(self, keys, width: float, halves: KeyCells | None = None):
         self._keys, self.width = keys, width
-        cell, _ = self.locate(keys.x)
-        begin = np.flatnonzero(np.diff(cell, prepend=np.nan) != 0)
-        self.cell = cell[begin]
+        self.cell, begin = self._begin()
         # How many keys are before each cell.
-        self._before = np.append(begin, len(cell))
+        self._before = np.append(begin, len(keys.x))
         self.mass = np.append(np.add.reduceat(keys.values[:, -1], begin), 0)
         self.total_mass = self.mass.sum()
         self.origin = self._means() if keys.powers.degree else np.zeros(len(self.mass))
@@ -64,6 +65,19 @@ class KeyCells:
         position = points / self.width
         cell = np.floor(position)
         return cell, 2 * (position - cell) - 1
+
+    def _begin(self):
+        """The cells that have keys, and the first key of each."""
+        x = self._keys.x
+        first, last = np.floor(x[[0, -1]] / self.width)
+        if last - first < len(x) / _FEW:
+            cell = np.arange(first, last + 1)
+            begin = np.searchsorted(x, cell * self.width)
+            has_keys = np.diff(begin, append=len(x)) > 0
+            return cell[has_keys], begin[has_keys]
+        cell = np.floor(x / self.width)
+        begin = np.flatnonzero(np.diff(cell, prepend=np.nan) != 0)
+        return cell[begin], begin
 
     def _means(self):
         x, weight, begin = self._keys.x, self._keys.values[:, -1], self._before[:-1]
@@ -114,9 +128,14 @@ class KeyCells:
     def _sum_moments(self):
         """The moments from the keys."""
         powers, x, values, moments = self._keys.powers, self._keys.x, self._keys.values, self._empty_moments()
-        _, offset = self.locate(x)
+        if self._keys.is_compiled:
+            from sknw._compiled._series import sum_moments
+
+            sum_moments(x, values, self._before, self.cell, self.width, moments)
+            return moments
         for block in batches(len(x), _BLOCK):
-            factors = polynomials(offset[block])
+            _, offset = self.locate(x[block])
+            factors = polynomials(offset)
             first, last = np.searchsorted(self._before, [block.start, block.stop - 1], "right") - 1
             begin = np.maximum(self._before[first : last + 1] - block.start, 0)
             products = values[block].T

@@ -10,7 +10,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from sknw._accuracy import MIN_WEIGHT, TAIL, TIED, WINDOW
 from sknw._algorithms.cells._powers import Powers
-from sknw._kernels import relative_weights
+from sknw._compiled._readiness import would_be_worth
+from sknw._kernels import Kernel, relative_weights
 from sknw._problem._sums import Nearest, Sums
 from sknw._tiles import batches
 
@@ -22,6 +23,11 @@ _PAIRS = 2**14
 
 # Keys that weigh less, in relation to all, leave too few digits in the difference of two running sums.
 _LIGHT = 2.0**-40
+
+
+def loop_name(kernel: Kernel) -> tuple[str, str]:
+    """What readiness calls the compiled loops for a kernel."""
+    return "cells", kernel.name
 
 
 class SortedKeys:
@@ -50,13 +56,14 @@ class SortedKeys:
         self._kernel = problem.kernel
         self.powers = Powers(problem)
         keys, zero_weight = problem.distance.keys[:, 0], problem.rows.zero_weight
-        with_weight = np.flatnonzero(~zero_weight)
-        order = with_weight[np.argsort(keys[with_weight])]
-        self._rank = np.full(len(keys), -1)
-        self._rank[order] = np.arange(len(order))
+        order = np.argsort(keys)
+        if zero_weight.any():
+            order = order[~zero_weight[order]]
+        self._order, self._n_keys = order, len(keys)
         # Two more keys: one behind all, and one before all, with the rank -1.
-        self._padded = np.append(keys.take(order), [np.inf, -np.inf])
-        self.x = self._padded[:-2]
+        self._padded = np.empty(len(order) + 2)
+        self._padded[-2:] = np.inf, -np.inf
+        self.x = keys.take(order, out=self._padded[:-2], mode="clip")  # without the buffer of other modes
         self.values: np.ndarray = problem.rows.values.take(order, axis=0)
         self._total_weight = self.values[:, -1].sum()
         self._views: dict[int, list[np.ndarray]] = {}
@@ -72,6 +79,17 @@ class SortedKeys:
     def ranks(self, indices: np.ndarray) -> np.ndarray:
         """The ranks of keys of the problem; -1 for one without a weight."""
         return self._rank[indices]
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether compiled loops do the work."""
+        return self.powers.degree == 0 and would_be_worth(loop_name(self._kernel), 0.0)
+
+    @cached_property
+    def _rank(self):
+        rank = np.full(self._n_keys, -1)
+        rank[self._order] = np.arange(len(self._order))
+        return rank
 
     # ---- running sums
 
@@ -142,9 +160,13 @@ class SortedKeys:
 
     def _sum_between(self, start, stop):
         """The sums of the values of the keys [start, stop)."""
-        parts = self.prefix[stop, :, :, 0] - self.prefix[start, :, :, 0]
-        sums = parts.sum(axis=1)
-        for i in np.flatnonzero((stop > start) & (sums[:, -1] < _LIGHT * self._total_weight)):
+        sums, number = np.zeros((len(start), self.values.shape[1])), stop - start
+        sums[number == 1] = self.values[start[number == 1]]
+        several = np.flatnonzero(number > 1)
+        if len(several):
+            parts = self.prefix[stop[several], :, :, 0] - self.prefix[start[several], :, :, 0]
+            sums[several] = parts.sum(axis=1)
+        for i in several[sums[several, -1] < _LIGHT * self._total_weight]:
             sums[i] = self.values[start[i] : stop[i]].sum(axis=0)
         return sums
 

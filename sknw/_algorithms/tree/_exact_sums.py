@@ -30,7 +30,7 @@ class ExactSums:
     """
 
     def __init__(self, problem: Problem, leaves: Leaves):
-        self._problem, self._leaves = problem, leaves
+        self._problem, self.leaves = problem, leaves
 
     def sums(self, queries: Queries, entries: list | None) -> Sums:
         """Kernel sums, in units of the kernel at the nearest key if that is positive everywhere.
@@ -47,7 +47,7 @@ class ExactSums:
     def nearest(self, queries: Queries) -> Nearest:
         """The nearest keys, ties included."""
         far = self._problem.distance.reference(queries.points) > 0
-        squares, values = np.empty(len(far)), np.empty((len(far), self._leaves.values.shape[1]))
+        squares, values = np.empty(len(far)), np.empty((len(far), self.leaves.values.shape[1]))
         if far.any():
             outside = queries.take(far)
             squares[far], values[far] = nearest(self._problem, outside.points, outside.excluded)
@@ -58,15 +58,15 @@ class ExactSums:
     def _sums_in_reach(self, queries, entries):
         """Kernel sums over the keys that matter."""
         weights, leaves, log_scale = self._weights(queries)
-        values, middle = self._leaves.values, queries.boxes.middle
+        values, middle = self.leaves.values, queries.boxes.middle
         moments = np.zeros((len(queries.points), values.shape[1] + len(middle)))
         for places in self._pieces(queries, leaves):
             rows = weights(places)
-            offsets = (self._leaves.keys[places] - middle) * values[places, -1:]
+            offsets = (self.leaves.keys[places] - middle) * values[places, -1:]
             moments += rows @ np.hstack([offsets, values[places]])
             if entries is not None:
                 row, column = np.nonzero(rows)
-                entries.append((queries.positions[row], self._leaves.order[places[column]], rows[row, column]))
+                entries.append((queries.positions[row], self.leaves.order[places[column]], rows[row, column]))
         sums = self._problem.empty_sums(len(queries.points))
         sums.log_scale[:] = log_scale
         if sums.expansion_point.shape[1] == 0:
@@ -76,13 +76,13 @@ class ExactSums:
         total = np.where(moments[:, -1:] > 0, moments[:, -1:], 1)
         sums.expansion_point[:] = middle + moments[:, : len(middle)] / total
         for places in self._pieces(queries, leaves):
-            keys, rows = self._leaves.keys[places], weights(places)
+            keys, rows = self.leaves.keys[places], weights(places)
             sums.values[:] += sums_about(self._problem, sums.expansion_point, rows, keys, values[places])
         return sums
 
     def _weights(self, queries):
         """The function from places of keys to their weights, the leaves whose keys matter, and log_scale."""
-        kernel, leaves = self._problem.kernel, self._leaves
+        kernel, leaves = self._problem.kernel, self.leaves
 
         def compact_weights(places):
             weights = kernel.of_square(self._squares(queries, places))
@@ -118,31 +118,31 @@ class ExactSums:
     def _nearest_in_reach(self, queries):
         """The nearest keys of queries that are not far outside all keys."""
         lowest, leaves = self._lowest(queries)
-        values = np.zeros((len(queries.points), self._leaves.values.shape[1]))
+        values = np.zeros((len(queries.points), self.leaves.values.shape[1]))
         for places in self._pieces(queries, leaves):
             tied = self._squares(queries, places) <= lowest * (1 + TIED)
-            tied = self._leaves.exclude(tied, places, queries.excluded, False)
-            values += tied.astype(float) @ self._leaves.values.take(places, axis=0)
+            tied = self.leaves.exclude(tied, places, queries.excluded, False)
+            values += tied.astype(float) @ self.leaves.values.take(places, axis=0)
         return Nearest(lowest[:, 0], values)
 
     def _lowest(self, queries: Queries) -> tuple[np.ndarray, np.ndarray]:
         """The squared distance to the nearest key, (n_queries, 1), and the leaves that may come as near."""
-        leaves = np.unique(self._leaves.between_middles(queries.boxes).argmin(axis=1))
+        leaves = np.unique(self.leaves.between_middles(queries.boxes).argmin(axis=1))
         for _ in range(2):
             lowest = np.full((len(queries.points), 1), np.inf)
             for places in self._pieces(queries, leaves):
-                t = self._leaves.exclude(self._squares(queries, places), places, queries.excluded, np.inf)
+                t = self.leaves.exclude(self._squares(queries, places), places, queries.excluded, np.inf)
                 np.minimum(lowest, t.min(axis=1, keepdims=True), out=lowest)
-            leaves = self._leaves.within(Boxes(queries.points, queries.points), lowest)
+            leaves = self.leaves.within(Boxes(queries.points, queries.points), lowest)
         return lowest, leaves
 
     def _squares(self, queries, places):
         """Squared distances in bandwidths to the keys at these places: (n_queries, n_places)."""
-        keys = self._leaves.keys.take(places, axis=0)
+        keys = self.leaves.keys.take(places, axis=0)
         return exact_squares(queries.points, keys, self._problem.distance.scaled_bandwidth)
 
     def _pieces(self, queries: Queries, leaves: np.ndarray) -> Iterator[np.ndarray]:
         """The places of the keys in these leaves, a piece of a tile at a time."""
-        places = self._leaves.places(leaves)
+        places = self.leaves.places(leaves)
         for batch in batches(len(places), max(1, _PAIRS // len(queries.points))):
             yield places[batch]

@@ -11,6 +11,7 @@ are left out, and those that matter little are summed in single precision.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -20,14 +21,16 @@ from sknw._accuracy import PRODUCT_BORDERLINE, TREE_FAR_KEYS, TREE_FAR_LEAVES, T
 from sknw._algorithms._boxes import exact_squares, proportions
 from sknw._algorithms._protocol import Algorithm
 from sknw._algorithms.tree._candidates import Candidates
+from sknw._algorithms.tree._compiled_sums import CompiledSums
 from sknw._algorithms.tree._exact_sums import ExactSums
 from sknw._algorithms.tree._leaves import Leaves
 from sknw._algorithms.tree._query_tiles import QueryTiles, Tile
 from sknw._algorithms.tree._radial_bounds import RadialBounds
+from sknw._compiled._readiness import is_worth, would_be_worth
 from sknw._kernels import relative_weights
 from sknw._problem._problem import Problem
 from sknw._problem._sums import Nearest, Sums
-from sknw._tiles import map_tiles
+from sknw._tiles import add_products, batches, map_tiles, row_batch
 
 # Keys that the cost is estimated from.
 _SAMPLE = 1024
@@ -46,19 +49,29 @@ _REACH_COST = _Cost(6e-6, 3e-9)
 _PRODUCT_COST = _Cost(1.2e-5, 7e-9)
 _DIFFERENCE_COST = _Cost(1.2e-5, 1.2e-8)
 
+# The share of the time of NumPy that compiled loops take: for means, lines, parabolas, of which many sums are redone.
+_COMPILED_SHARES = 0.2, 0.35, 1.5
+
 # Below this many keys it takes longer to estimate how many pairs there are than to look at all.
 _FEW_KEYS = 200
 
 # Features beyond which boxes hold too much empty space to tell near from far.
 _MAX_FEATURES = 6
 
-# Keys in a leaf, queries in a leaf, which is a group, and groups in a tile, at most.
+# Keys in a leaf, and queries in a tile, at most.
 _KEYS = 8
-_QUERIES = 32
-_GROUPS = 16
+_QUERIES = 512
+# Queries in a group: few, which are near few keys. For sums of a kernel that is positive everywhere, there are more, so
+# that less is left to be done between the sums, while threads wait for the interpreter's lock.
+_GROUP = 32
+_LARGE_GROUP = 64
+
+# So few queries, or fewer, are summed over all keys if their kernel is positive everywhere: to find out which keys are
+# near takes longer.
+_FEW = 4
 
 # The share of a kernel sum that may be summed in single precision, as far as can be guessed.
-_SINGLE_SHARE = 2e-6
+_SINGLE_SHARE = 6e-6
 # The relative error of a squared distance in single precision.
 _SINGLE_ROUNDING = 2.0**-23
 # The relative error of a kernel and of sums in single precision, beyond what that of the distance does.
@@ -74,16 +87,32 @@ class Tree(Algorithm):
     Parameters
     ----------
     problem : Problem
-    leaves : Leaves, default=None
-        Those of its keys, if they are known.
+    last : Tree, default=None
+        One for another bandwidth of the same rows and the same proportions, which has the same leaves.
     """
 
     name: ClassVar[str] = "tree"
 
-    def __init__(self, problem: Problem, leaves: Leaves | None = None):
-        self.problem, self._conditions = problem, problem.conditions
-        self._leaves = Leaves(problem, _KEYS) if leaves is None else leaves
-        self._exact_sums = ExactSums(problem, self._leaves)
+    def __init__(self, problem: Problem, last: Tree | None = None):
+        self.problem, self._conditions, self._last = problem, problem.conditions, last
+        seconds = _numpy_cost(problem) if CompiledSums.serves(problem) else 0.0
+        self._seconds_a_query = seconds / len(problem.rows)
+        # What sums will need; of the other they need nothing, or little.
+        _ = self._compiled_sums if _would_be_compiled(problem, seconds) else self._exact_sums
+        self._last = None
+
+    @cached_property
+    def _exact_sums(self):
+        if self._last is not None and "_exact_sums" in vars(self._last):
+            bandwidth = self.problem.distance.scaled_bandwidth
+            return ExactSums(self.problem, self._last._exact_sums.leaves.with_bandwidth(bandwidth))
+        return ExactSums(self.problem, Leaves(self.problem, _KEYS))
+
+    @cached_property
+    def _compiled_sums(self):
+        if self._last is not None and "_compiled_sums" in vars(self._last):
+            return self._last._compiled_sums.at(self.problem)
+        return CompiledSums(self.problem)
 
     def __getstate__(self):
         return self.problem
@@ -94,6 +123,8 @@ class Tree(Algorithm):
     @staticmethod
     def refuses(problem: Problem) -> str | None:
         """Why it cannot serve this problem, or None."""
+        if problem.rows.device is not None:
+            return "it does not run on a device: give it NumPy arrays."
         kernel, distance = problem.kernel, problem.distance
         if not distance.has_coordinates:
             return f"it needs metric='euclidean', and the metric is {distance.metric!r}."
@@ -112,37 +143,36 @@ class Tree(Algorithm):
     @staticmethod
     def cost(problem: Problem) -> float:
         """About how many seconds as many queries as keys take."""
-        kernel, distance, n_keys = problem.kernel, problem.distance, len(problem.rows)
-        if n_keys < _FEW_KEYS:
-            return _START_COST + _REACH_COST.query * n_keys
-        with_weight = np.flatnonzero(~problem.rows.zero_weight)
-        keys = distance.keys[with_weight[np.linspace(0, len(with_weight) - 1, _SAMPLE).astype(int)]]
-        u = np.sqrt(exact_squares(keys[:: _SAMPLE // 64], keys, distance.scaled_bandwidth))
-        # The radius of a ball with as many keys as a group has queries, from one that holds enough of the sample.
-        n_features = keys.shape[1]
-        group = np.partition(u, 16, axis=1)[:, [16]] * (_QUERIES / 16 * _SAMPLE / n_keys) ** (1 / n_features)
-        near = np.maximum(u - (1 + n_features / 8) * group, 0)
-        if kernel.log_ratio is None:
-            met, cost = near <= kernel.support, _REACH_COST
-        else:
-            total = 1 + kernel.of_square(np.square(u)).mean(axis=1, keepdims=True) * n_keys
-            met = n_keys * kernel.of_square(np.square(near)) > TREE_FAR_KEYS * total
-            cost = _PRODUCT_COST if kernel.squared else _DIFFERENCE_COST
-        return _START_COST + cost.query * n_keys + cost.pair * met.mean() * float(n_keys) ** 2
+        seconds = _numpy_cost(problem)
+        share = _COMPILED_SHARES[problem.basis.degree] if _would_be_compiled(problem, seconds) else 1.0
+        return seconds * share
+
+    @staticmethod
+    def inner_loop(problem: Problem) -> str:
+        """What as many queries as keys are summed with."""
+        return "compiled" if _would_be_compiled(problem, _numpy_cost(problem)) else "numpy"
 
     def at(self, problem: Problem) -> Tree:
         """The tree for another bandwidth of the same rows, with the same leaves if its proportions are the same."""
         ours, others = self.problem.distance, problem.distance
-        if problem.rows is self.problem.rows and others.coordinates is ours.coordinates:
-            bandwidth = others.scaled_bandwidth
-            if (proportions(bandwidth) == proportions(ours.scaled_bandwidth)).all():
-                return Tree(problem, self._leaves.with_bandwidth(bandwidth))
+        has_same_leaves = problem.rows is self.problem.rows and others.coordinates is ours.coordinates
+        if has_same_leaves and (proportions(others.scaled_bandwidth) == proportions(ours.scaled_bandwidth)).all():
+            return Tree(problem, self)
         return Tree(problem)
 
     def sums(self, queries: np.ndarray, excluded: np.ndarray | None = None, n_jobs: int | None = None) -> Sums:
         """Kernel sums, without the kernel matrix, with exact zeros where no key is in reach."""
-        sums = self.problem.empty_sums(len(queries))
-        self._map(lambda indices, tile: sums.put(indices, self._tile_sums(tile)), queries, excluded, n_jobs)
+        if len(queries) and self._takes_compiled(len(queries)):
+            sums, redo = self._compiled_sums.sums(queries, excluded, n_jobs)
+            rest = np.flatnonzero(redo)
+        else:
+            sums, rest = self.problem.empty_sums(len(queries)), np.arange(len(queries))
+        if len(rest):
+            left_out = None if excluded is None else excluded[rest]
+            size = _group_size(self.problem.kernel)
+            self._map(
+                lambda some, tile: sums.put(rest[some], self._tile_sums(tile)), queries[rest], left_out, n_jobs, size
+            )
         return sums
 
     def kernel_rows(self, queries: np.ndarray, n_jobs: int | None = None) -> tuple[csr_array, np.ndarray]:
@@ -165,19 +195,31 @@ class Tree(Algorithm):
     def nearest(self, queries: np.ndarray, excluded: np.ndarray | None = None) -> Nearest:
         """The nearest keys, ties included."""
         squares, values = np.empty(len(queries)), np.empty((len(queries), self.problem.rows.values.shape[1]))
+        rest = np.arange(len(queries))
+        if self._takes_compiled(0):
+            far = self.problem.distance.reference(queries) > 0
+            near, rest = np.flatnonzero(~far), np.flatnonzero(far)
+            left_out = None if excluded is None else excluded[near]
+            squares[near], values[near] = self._compiled_sums.nearest(queries[near], left_out)
 
         def put_tile(indices, tile):
             for group in tile.groups():
-                rows = indices[group.positions]
+                rows = rest[indices[group.positions]]
                 squares[rows], values[rows] = self._exact_sums.nearest(group)
 
-        self._map(put_tile, queries, excluded, None)
+        if len(rest):
+            self._map(put_tile, queries[rest], None if excluded is None else excluded[rest], None)
         return Nearest(squares, values)
 
-    def _map(self, function: Callable, queries, excluded, n_jobs) -> list:
+    def _takes_compiled(self, n_queries):
+        """Whether compiled loops are to do the work that comes now."""
+        seconds = self._seconds_a_query * n_queries
+        return CompiledSums.serves(self.problem) and is_worth(_function(self.problem), seconds)
+
+    def _map(self, function: Callable, queries, excluded, n_jobs, size=_GROUP) -> list:
         """[function(indices of queries, tile) for each tile]."""
-        tiles = QueryTiles(queries, excluded, self.problem.distance.scaled_bandwidth, _QUERIES)
-        return map_tiles(lambda groups: function(*tiles.tile(groups)), len(tiles), _GROUPS, n_jobs)
+        tiles = QueryTiles(queries, excluded, self.problem.distance.scaled_bandwidth, size)
+        return map_tiles(lambda groups: function(*tiles.tile(groups)), len(tiles), _QUERIES // size, n_jobs)
 
     def _tile_sums(self, tile: Tile, entries: list | None = None) -> Sums:
         """Sums of a tile. Positions, keys and weights of what is summed are added to the entries, if there are any."""
@@ -189,7 +231,8 @@ class Tree(Algorithm):
             sums.values[:] = self._compact_sums(tile, point, entries)
             redo = np.zeros(len(queries.points), dtype=bool)
         else:
-            sums.values[:] = self._plain_sums(tile, point, entries)
+            few = len(queries.points) <= _FEW and entries is None and not len(point)
+            sums.values[:] = self._sums_of_few(queries) if few else self._plain_sums(tile, point, entries)
             redo = sums.values[:, -1] < TREE_UNDERFLOW
             reference = problem.distance.reference(queries.points)
             if reference.any():
@@ -208,57 +251,70 @@ class Tree(Algorithm):
         """Sums of a kernel of compact support."""
         kernel, queries = self.problem.kernel, tile.queries
         sums = np.zeros((len(queries.points), self.problem.n_values))
-        leaves = self._leaves.within(queries.boxes, kernel.support**2)
+        leaves = self._exact_sums.leaves.within(queries.boxes, kernel.support**2)
         if not len(leaves):
             return sums
-        candidates = Candidates(self.problem, self._leaves, leaves, queries, point)
-        t = candidates.squares(tile.middles)(np.arange(len(candidates)))
+        candidates = Candidates(self.problem, self._exact_sums.leaves, leaves, queries, point)
         reach = np.square((kernel.support + tile.radii) * (1 + _MARGIN))
         exact = not kernel.squared or entries is not None
-        for group, near in zip(tile.groups(), (t <= reach).T, strict=True):
+        for group, near in zip(tile.groups(), (candidates.squares(tile.middles) <= reach).T, strict=True):
             keys = np.flatnonzero(near)
-            group_sums, _ = candidates.sums(group, keys, np.inf, entries)
+            group_sums = candidates.sums(group, keys, entries)
             if not exact and (redo := group_sums[:, -1] < PRODUCT_BORDERLINE).any():
-                group_sums[redo], _ = candidates.sums(group.take(redo), keys, np.inf, exact=True)
+                group_sums[redo] = candidates.sums(group.take(redo), keys, exact=True)
             sums[group.positions] = group_sums
         return sums
 
-    def _plain_sums(self, tile, point, entries):
-        """Sums of a kernel that is positive everywhere, zero where they are too small to be trusted."""
-        leaves, queries = self._leaves, tile.queries
-        reach, middles = _reach(self.problem, leaves, tile)
-        near = np.flatnonzero((middles <= reach[:, None] + tile.radii[:, None] + leaves.radii).any(axis=0))
-        gaps, middles = leaves.gaps(queries.boxes, near), middles[:, near]
-        candidates = Candidates(self.problem, leaves, near, queries, point)
+    def _sums_of_few(self, queries):
+        """Sums over all keys of a kernel that is positive everywhere, where no key is seen from an expansion point."""
+        leaves, bandwidth = self._exact_sums.leaves, self.problem.distance.scaled_bandwidth
         sums = np.zeros((len(queries.points), self.problem.n_values))
-        reach = np.minimum(reach, (middles + leaves.radii[near]).max(axis=1) + tile.radii)
-        for group, gap, middle, farthest in zip(tile.groups(), gaps, middles, reach, strict=True):
-            bounds = RadialBounds(self.problem.kernel, gap, middle, leaves.weight[near], farthest)
-            sums[group.positions] = self._group_sums(candidates, group, bounds, entries)
+        for some in batches(len(leaves.keys), row_batch(len(sums))):
+            weights = self.problem.kernel.of_square(exact_squares(queries.points, leaves.keys[some], bandwidth))
+            leaves.exclude(weights, np.arange(some.start, some.stop), queries.excluded, 0)
+            add_products(sums, weights, leaves.columns[:, some].T)
         return sums
 
-    def _group_sums(self, candidates, group, bounds, entries):
-        """Sums of a group of queries, zero where they are too small to be trusted.
+    def _plain_sums(self, tile, point, entries):
+        """Sums of a kernel that is positive everywhere, zero where they are too small to be trusted.
 
-        Pairs that are likely to matter little are summed in single precision, and again in double where that is found
+        Leaves that are likely to matter little are summed in single precision, and again in double where that is found
         to be too little. What is left out is certain not to matter.
         """
-        cutoff = bounds.likely_cutoff(_SINGLE_SHARE)
-        near = bounds.gaps <= cutoff
-        sums, single = candidates.sums(group, candidates.of_leaves(near), cutoff, entries)
+        problem, leaves, queries, groups = self.problem, self._exact_sums.leaves, tile.queries, list(tile.groups())
+        reach, middles = _reach(problem, leaves, tile)
+        near = np.flatnonzero((middles <= reach[:, None] + tile.radii[:, None] + leaves.radii).any(axis=0))
+        gaps, middles = leaves.gaps(queries.boxes, near), middles[:, near]
+        reach = np.minimum(reach, (middles + leaves.radii[near]).max(axis=1) + tile.radii)
+        bounds = RadialBounds(problem.kernel, gaps, middles, leaves.weight[near], reach)
+        candidates = Candidates(problem, leaves, near, queries, point)
+
+        def group_sums(chosen, single=False):
+            parts = zip(groups, chosen, strict=True)
+            return np.concatenate(
+                [candidates.sums(group, candidates.of_leaves(some), entries, single=single) for group, some in parts]
+            )
+
+        close = gaps <= bounds.likely_cutoffs(_SINGLE_SHARE)[:, None]
+        sums = group_sums(close)
         underflow = sums[:, -1] < TREE_UNDERFLOW
-        if not underflow.all():
-            error = TREE_FAR_KEYS * self.problem.basis.tail_factor * sums[~underflow, -1].min()
-            further = bounds.matter(error) & ~near
-            more, more_single = candidates.sums(group, candidates.of_leaves(further), -1.0, entries)
-            sums += more
-            single += more_single
-            errors = single * _single_error(self.problem.kernel, bounds.reach)
-            redo = np.flatnonzero((errors > TREE_SINGLE * sums[:, -1]) & ~underflow)
-            if len(redo):
-                sums[redo], _ = candidates.sums(group.take(redo), candidates.of_leaves(near | further), np.inf)
+        least = np.minimum.reduceat(np.where(underflow, np.inf, sums[:, -1]), tile.starts)
+        further = bounds.matter(TREE_FAR_KEYS * problem.basis.tail_factor * least) & ~close
+        single = entries is None and not len(point)
+        more = group_sums(further, single)
+        sums += more
+        if single:
+            errors = _single_error(problem.kernel, bounds.reach).repeat([len(group.points) for group in groups])
+            redo = (errors * more[:, -1] > TREE_SINGLE * sums[:, -1]) & ~underflow
+            for k in np.flatnonzero(np.logical_or.reduceat(redo, tile.starts)):
+                group = groups[k].take(redo[groups[k].positions])
+                sums[group.positions] = candidates.sums(group, candidates.of_leaves(close[k] | further[k]))
         sums[underflow] = 0
         return sums
+
+
+def _group_size(kernel):
+    return _GROUP if kernel.log_ratio is None else _LARGE_GROUP
 
 
 def _reach(problem, leaves, tile):
@@ -279,3 +335,34 @@ def _reach(problem, leaves, tile):
 def _single_error(kernel, u):
     """The relative error of a weight in single precision, at a distance of up to u, and of sums."""
     return np.abs(kernel.log_ratio(u**2, -_SINGLE_ROUNDING * u**2)) + _SINGLE_ERROR
+
+
+def _numpy_cost(problem):
+    """About how many seconds NumPy takes for as many queries as keys."""
+    kernel, distance, n_keys = problem.kernel, problem.distance, len(problem.rows)
+    if n_keys < _FEW_KEYS:
+        return _START_COST + _REACH_COST.query * n_keys
+    with_weight = np.flatnonzero(~problem.rows.zero_weight)
+    keys = distance.keys[with_weight[np.linspace(0, len(with_weight) - 1, _SAMPLE).astype(int)]]
+    u = np.sqrt(exact_squares(keys[:: _SAMPLE // 64], keys, distance.scaled_bandwidth))
+    # The radius of a ball with as many keys as a group has queries, from one that holds enough of the sample.
+    n_features = keys.shape[1]
+    group = np.partition(u, 16, axis=1)[:, [16]] * (_GROUP / 16 * _SAMPLE / n_keys) ** (1 / n_features)
+    near = np.maximum(u - (1 + n_features / 8) * group, 0)
+    if kernel.log_ratio is None:
+        met, cost = near <= kernel.support, _REACH_COST
+    else:
+        total = 1 + kernel.of_square(np.square(u)).mean(axis=1, keepdims=True) * n_keys
+        met = n_keys * kernel.of_square(np.square(near)) > TREE_FAR_KEYS * total
+        cost = _PRODUCT_COST if kernel.squared else _DIFFERENCE_COST
+    return _START_COST + cost.query * n_keys + cost.pair * met.mean() * float(n_keys) ** 2
+
+
+def _function(problem):
+    """What is compiled for itself."""
+    return "tree", problem.distance.n_coordinates
+
+
+def _would_be_compiled(problem, seconds):
+    """Whether compiled loops would do work for which NumPy takes so many seconds."""
+    return CompiledSums.serves(problem) and would_be_worth(_function(problem), seconds)

@@ -18,6 +18,9 @@ from sknw._problem._rows import Rows
 # answer changes.
 _FARTHEST = 230
 
+# Powers of two below this, and their inverses, are normal floats.
+_LARGEST_POWER = 1000
+
 # Up to this square of the largest distance from the centre, in bandwidths, a matrix product gives squared distances to
 # ten digits.
 _MAX_RADIUS_SQUARE = 1e5
@@ -59,7 +62,11 @@ class Coordinates:
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Points in these coordinates, drawn in where squares would overflow."""
-        mantissa, power = np.frexp(np.array(X, dtype=np.float64, order="C")[:, self.features])
+        points = np.array(X, dtype=np.float64, order="C")[:, self.features]
+        largest = np.frexp(np.maximum(points.max(axis=0, initial=0), -points.min(axis=0, initial=0)))[1]
+        if (largest - self.scale_exponent <= _FARTHEST).all() and (np.abs(self.scale_exponent) < _LARGEST_POWER).all():
+            return np.multiply(points, np.ldexp(1.0, -self.scale_exponent), out=points)
+        mantissa, power = np.frexp(points)
         power = np.where(mantissa == 0, -_FARTHEST, power - self.scale_exponent)
         power -= np.maximum(power.max(axis=1, keepdims=True) - _FARTHEST, 0)
         return np.ldexp(mantissa, power)

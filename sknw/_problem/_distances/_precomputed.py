@@ -22,4 +22,6 @@ class Precomputed(Distance):
         """Distances to the keys of these rows, which have these indices here."""
         keys = np.ascontiguousarray(rows.keys[:, indices])
         frame = rows.frame if rows.is_block else None
-        return super().take(Rows(keys, rows.targets, rows.sample_weight, rows.counts, frame), indices)
+        return super().take(
+            Rows(keys, rows.targets, rows.sample_weight, rows.counts, frame, device=rows.device), indices
+        )
