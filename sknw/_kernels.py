@@ -23,6 +23,9 @@ _LEAST_WEIGHT = 1.001 * np.exp(LOWEST_LOG)
 _RELATIVE_STEP = 1e-5
 _TINY = np.finfo(float).tiny
 
+# What the name of a square ends in.
+_SQUARED = " squared"
+
 # Where `Kernel.step` looks for a distance, as a power of two, and how often it halves that range.
 _FAR = 250.0
 _HALVINGS = 13
@@ -102,7 +105,7 @@ class Kernel:
     def square(self) -> Kernel:
         """The kernel K * K."""
         return Kernel(
-            f"{self.name} squared",
+            f"{self.name}{_SQUARED}",
             _Squared(self.profile),
             squared=self.squared,
             log_ratio=None if self.log_ratio is None else _Doubled(self.log_ratio),
@@ -383,3 +386,14 @@ _BY_NAME = {kernel.name: kernel for kernel in _TABLE}
 
 #: Every kernel by its names, aliases included.
 KERNELS: dict[str, Kernel] = _BY_NAME | {alias: _BY_NAME[name] for alias, name in _ALIASES.items()}
+
+
+def name_in_table(kernel: Kernel) -> tuple[str, bool] | None:
+    """The name of a kernel of the table, and whether the kernel is the square of that; None for one of a user's own."""
+    name = kernel.name.removesuffix(_SQUARED)
+    base = _BY_NAME.get(name)
+    if base is None:
+        return None
+    if kernel == base:
+        return name, False
+    return (name, True) if kernel == base.square else None

@@ -15,7 +15,7 @@ from sknw._compiled._kinds import CHUNK, KINDS, PADDING
 from sknw._compiled._weights import fill_weights
 
 # Of the files that it imports: numba keeps what it compiled until this file changes. `tests/stamps.py` writes it.
-_BUILT_ON = "cf19f47006e7"
+_BUILT_ON = "31af40e12dbe"
 
 _LOG2_E = float(np.log2(np.e))
 _TINY = 1e-37

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sknw._kernels import KERNELS, Kernel
+import numpy as np
+
+from sknw._kernels import Kernel, name_in_table
 
 #: What `fill_weights` calls kernels.
 KINDS = {
@@ -34,7 +36,7 @@ SQUARED = 100
 #: Keys that loops over several rows of numbers look at together: these stay in the fastest cache.
 CHUNK = 128
 
-#: Keys that loops over several bandwidths look at together.
+#: Keys that loops over pairs look at together.
 BLOCK = 256
 
 #: Rows of zeros that loops find after the last: they add up to five at a time.
@@ -43,9 +45,14 @@ PADDING = 4
 
 def kind_of(kernel: Kernel) -> int | None:
     """What `fill_weights` calls a kernel or the square of one; None for one of the user's own."""
-    for base in (KERNELS[name] for name in KINDS):
-        if kernel == base:
-            return KINDS[base.name]
-        if kernel.name == f"{base.name} squared" and kernel == base.square:
-            return KINDS[base.name] + SQUARED
-    return None
+    found = name_in_table(kernel)
+    if found is None or found[0] not in KINDS:
+        return None
+    return KINDS[found[0]] + SQUARED * found[1]
+
+
+def in_blocks(columns: np.ndarray, fill: float | np.ndarray = 0.0) -> np.ndarray:
+    """Columns over keys as compiled loops take them: (n_blocks, n_columns, BLOCK), with what fills up the last."""
+    padded = np.full((-(-len(columns) // BLOCK) * BLOCK, columns.shape[1]), fill, columns.dtype)
+    padded[: len(columns)] = columns
+    return np.ascontiguousarray(padded.reshape(-1, BLOCK, columns.shape[1]).swapaxes(1, 2))

@@ -9,12 +9,12 @@ from sknw._compiled._kinds import BLOCK
 from sknw._compiled._weights import fill_weights
 
 # Of the files that it imports: numba keeps what it compiled until this file changes. `tests/stamps.py` writes it.
-_BUILT_ON = "194a530fc4ec"
+_BUILT_ON = "d1903a4fcc91"
 
 # A Gaussian at h / sqrt(2) is the square of that at h. Each square doubles the relative error, so that after so many
 # the exponential is computed anew. What is squared is raised to the second, which changes no digit of a sum: squares of
 # less would be too small for a float, which is slow.
-_MAX_SQUARES, _LEAST = 10, 1e-150
+MAX_SQUARES, LEAST = 10, 1e-150
 
 # A squared distance that counts for none.
 _FAR = 1e300
@@ -120,14 +120,14 @@ def _n_dense(t, limits):
 def _add_dense(kind, lowest, t, hit, columns, factors, are_doubled, weights, sums):
     """Add the sums over a block of keys at these bandwidths, without the key at the place `hit`."""
     use_wide_vectors()
-    n_squares = _MAX_SQUARES
+    n_squares = MAX_SQUARES
     for k in range(len(factors)):
         first = 0
-        if are_doubled[k] and n_squares < _MAX_SQUARES:
+        if are_doubled[k] and n_squares < MAX_SQUARES:
             n_squares, first = n_squares + 1, 2
             one = other = 0.0
             for j in range(BLOCK):
-                weight = max(weights[j], _LEAST)
+                weight = max(weights[j], LEAST)
                 weight *= weight
                 one += weight * columns[0, j]
                 other += weight * columns[1, j]

@@ -8,15 +8,11 @@ from sknw._accuracy import PRODUCT_UNDERFLOW
 from sknw._compiled._gradient import fill_moments, fill_squares, find_nearest, solve
 from sknw._compiled._jit import EXACT, SUMS, jit, use_wide_vectors
 from sknw._compiled._kinds import CHUNK
+from sknw._compiled._ladder import LEAST, MAX_SQUARES
 from sknw._compiled._weights import fill_weights
 
 # Of the files that it imports: numba keeps what it compiled until this file changes. `tests/stamps.py` writes it.
-_BUILT_ON = "13538ddfab9e"
-
-# A Gaussian at h / sqrt(2) is the square of that at h. Each square doubles the relative error, so that after so many
-# the exponential is computed anew. What is squared is raised to the second, which changes no digit of a sum: squares of
-# less would be too small for a float, which is slow.
-_MAX_SQUARES, _LEAST = 10, 1e-150
+_BUILT_ON = "5988a3b5a59f"
 
 
 @jit(EXACT)
@@ -63,7 +59,7 @@ def put_fits(kind, samples, own, keys, about, weight, ladder, penalty, least, li
         lowest = find_nearest(t, weight, chunk, place) if own[k] == 0 else 0.0
         _subtract(flat[0], lowest)
         for b in range(len(factors)):
-            if are_doubled[b] and n_squares < _MAX_SQUARES and b > 0:
+            if are_doubled[b] and n_squares < MAX_SQUARES and b > 0:
                 n_squares += 1
                 _square(flat[1])
             else:
@@ -96,7 +92,7 @@ def _square(kernel):
     """The kernel at 1 / sqrt(2) of the bandwidth."""
     use_wide_vectors()
     for j in range(len(kernel)):
-        root = max(kernel[j], _LEAST)
+        root = max(kernel[j], LEAST)
         kernel[j] = root * root
 
 

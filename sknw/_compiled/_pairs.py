@@ -10,14 +10,11 @@ import numpy as np
 
 from sknw._compiled._exp2 import exp2
 from sknw._compiled._jit import EXACT, SUMS, jit, use_wide_vectors
-from sknw._compiled._kinds import KINDS
+from sknw._compiled._kinds import BLOCK, KINDS
 from sknw._compiled._weights import fill_weights
 
 # Of the files that it imports: numba keeps what it compiled until this file changes. `tests/stamps.py` writes it.
-_BUILT_ON = "f713bcb4a800"
-
-#: Keys in a block.
-BLOCK = 256
+_BUILT_ON = "c1095e6f9542"
 
 _GAUSSIAN = KINDS["gaussian"]
 _LOG2_E = float(np.log2(np.e))

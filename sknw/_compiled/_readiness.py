@@ -37,12 +37,12 @@ def is_worth(function: Hashable, seconds: float) -> bool:
 
 def would_be_worth(function: Hashable, seconds: float) -> bool:
     """Whether it would be asked to do so much work if that came now. Numba is not imported for that."""
-    return _spent.get(function, 0.0) + seconds >= LOAD_SECONDS and _is_there()
+    return _spent.get(function, 0.0) + seconds >= LOAD_SECONDS and is_there()
 
 
 def is_usable() -> bool:
     """Whether numba can be imported. It is, if so."""
-    if _is_there() and _Numba.is_usable is None:
+    if is_there() and _Numba.is_usable is None:
         try:
             importlib.import_module("numba")
             _Numba.is_usable = True
@@ -51,7 +51,7 @@ def is_usable() -> bool:
     return bool(_Numba.is_usable)
 
 
-def _is_there():
+def is_there() -> bool:
     """Whether numba is installed, as far as that is known before it is imported."""
     if _Numba.is_usable is None and importlib.util.find_spec("numba") is None:
         _give_up("numba is not installed")

@@ -21,8 +21,8 @@ KEYS = 64
 # Leaves in a block.
 LEAVES = 32
 
-# Squared distances that boxes are at least apart are drawn in by this, for their rounding.
-_MARGIN = 1 - 1e-9
+# Squared distances that boxes and keys are at least apart are drawn in by this, for their rounding.
+MARGIN = 1 - 1e-9
 
 
 def point_of(scale, points, i):
@@ -67,7 +67,7 @@ def fill_gaps(scale, boxes, block, low, high, gaps):
         for i in range(len(gaps)):
             below, above = boxes[0, j, block, i] - high_j, low_j - boxes[1, j, block, i]
             step = max(below if below > above else above, 0.0)
-            gaps[i] += _MARGIN * weighed(scale, j, step * step)
+            gaps[i] += MARGIN * weighed(scale, j, step * step)
 
 
 @jit(EXACT)

@@ -9,7 +9,7 @@ from sknw._compiled._jit import EXACT, SUMS, jit, use_wide_vectors
 from sknw._compiled._tree_leaves import KEYS, LEAVES, point_of, weighed
 
 # Of the files that it imports: numba keeps what it compiled until this file changes. `tests/stamps.py` writes it.
-_BUILT_ON = "84095fccb788"
+_BUILT_ON = "a8771929267f"
 
 _LOG2_E = float(np.log2(np.e))
 

@@ -6,12 +6,12 @@ import numpy as np
 
 from sknw._compiled._jit import EXACT, SUMS, jit, use_wide_vectors
 from sknw._compiled._kinds import KINDS
-from sknw._compiled._tree_leaves import KEYS, LEAVES, fill_gaps, point_of, weighed
+from sknw._compiled._tree_leaves import KEYS, LEAVES, MARGIN, fill_gaps, point_of, weighed
 from sknw._compiled._tree_plain import add_epanechnikov, add_gaussian, add_whole, excludes
 from sknw._compiled._weights import fill_weights
 
 # Of the files that it imports: numba keeps what it compiled until this file changes. `tests/stamps.py` writes it.
-_BUILT_ON = "deb2dcc1c069"
+_BUILT_ON = "c7c4e9d35cce"
 
 # Queries in a group, at most: neighbours, which look for leaves together.
 QUERIES = 32
@@ -21,9 +21,6 @@ _SHELLS = 128
 
 # Of what all far keys of a query may weigh, a leaf may have this share.
 _SHARE = 1 / 64
-
-# Squared distances that keys are at least apart are drawn in by this, for their rounding.
-_MARGIN = 1 - 1e-9
 
 _GAUSSIAN, _EPANECHNIKOV = KINDS["gaussian"], KINDS["epanechnikov"]
 
@@ -68,7 +65,7 @@ def fill_sums(scale, kernel, limits, leaves, terms, queries, sums):
         n_near = find_near(
             scale, reach[number], points, start, stop, boxes, blocks, weight, corners, group, near, shells, further
         )
-        left_out[:] = 0.0
+        left_out.fill(0.0)
         if far > 0:
             _fill_further(kind, factor, reach[number], highest[number : number + 1], further)
         elif is_plain:
@@ -115,7 +112,7 @@ def _fill_further(kind, factor, reach, highest, further):
     """Replace the weight of each shell by what it and those behind it add to a sum at most."""
     edges, heights, beyond = np.empty(_SHELLS), np.empty(_SHELLS), 0.0
     for shell in range(_SHELLS):
-        edges[shell] = max(reach * (shell / _SHELLS) * _MARGIN - highest[0], 0.0)
+        edges[shell] = max(reach * (shell / _SHELLS) * MARGIN - highest[0], 0.0)
     _fill_rows(kind, factor, highest, 0, 1, _SHELLS, edges, heights)
     for shell in range(_SHELLS - 1, -1, -1):
         beyond += further[shell] * heights[shell]
@@ -133,7 +130,7 @@ def find_near(scale, reach, points, start, stop, boxes, blocks, weight, corners,
             corners[0, j], corners[1, j] = min(corners[0, j], points[row, j]), max(corners[1, j], points[row, j])
     low, high = point_of(scale, corners, 0), point_of(scale, corners, 1)
     found, shell_of, starts = np.empty(len(near), np.int64), np.empty(len(near), np.int64), np.zeros(_SHELLS, np.int64)
-    further[:] = 0.0
+    further.fill(0.0)
     n_near = 0
     fill_gaps(scale, blocks, 0, low, high, of_blocks)
     for block in range(len(of_blocks)):
@@ -170,7 +167,7 @@ def _fill_group_gaps(scale, boxes, leaf, group, t0, start, stop, gaps):
         for row in range(stop - start):
             below, above = low - group[j, row], group[j, row] - high
             step = max(below if below > above else above, 0.0)
-            gaps[row] += _MARGIN * weighed(scale, j, step * step)
+            gaps[row] += MARGIN * weighed(scale, j, step * step)
     for row in range(stop - start):
         gaps[row] = max(gaps[row] - t0[start + row], 0.0)
 

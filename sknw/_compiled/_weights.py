@@ -11,7 +11,7 @@ from sknw._compiled._jit import EXACT, jit, use_wide_vectors
 from sknw._compiled._kinds import SQUARED
 
 # Of the files that it imports: numba keeps what it compiled until this file changes. `tests/stamps.py` writes it.
-_BUILT_ON = "409e19b3fa66"
+_BUILT_ON = "af92af9d88b7"
 
 _LOG2_E = float(np.log2(np.e))
 

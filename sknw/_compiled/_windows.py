@@ -74,7 +74,8 @@ def add_up(moments, begin, end, expansion, sums):
         for i in range(n_blocks):
             b = n_blocks - 1 - i if which else i
             if (end[b] == b + 1) if which else (begin[b] == b):
-                total[:], lost[:] = 0.0, 0.0
+                total.fill(0.0)
+                lost.fill(0.0)
             for v in range(n_values):
                 for p in range(n_powers):
                     added = moments[b, v, p] + lost[v, p]

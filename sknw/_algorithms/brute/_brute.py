@@ -8,23 +8,16 @@ definition has them: in float64, from differences, in the log domain where the k
 from __future__ import annotations
 
 from functools import cached_property
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 
-from sknw._accuracy import (
-    PRODUCT,
-    PRODUCT_BORDERLINE,
-    PRODUCT_BORDERLINE_SINGLE,
-    PRODUCT_SINGLE,
-    PRODUCT_UNDERFLOW,
-    PRODUCT_UNDERFLOW_SINGLE,
-)
 from sknw._algorithms._boxes import split
 from sknw._algorithms._protocol import Algorithm
 from sknw._algorithms.brute._compiled_loop import CompiledLoop
 from sknw._algorithms.brute._device_loop import DeviceLoop
 from sknw._algorithms.brute._path import PairPath
+from sknw._algorithms.brute._precision import DOUBLE, SINGLE
 from sknw._compiled import _readiness
 from sknw._compiled._readiness import is_usable
 from sknw._problem._definition import nearest, put_exact_sums
@@ -32,32 +25,12 @@ from sknw._problem._problem import Problem
 from sknw._problem._sums import Nearest, Sums
 from sknw._tiles import add_products, batches, map_tiles
 
-
-class _Precision(NamedTuple):
-    """How a tile is computed, and how far its numbers can be trusted."""
-
-    dtype: type
-    # A product gives u * u, and so log K, with an error below `rounding` times |q|**2 + |k|**2 ...
-    rounding: float
-    # ... which has to stay below this.
-    tolerance: float
-    # Rows with less weight in all are summed again. A kernel that is positive everywhere: keys that matter may have
-    # been lost to underflow.
-    underflow: float
-    # A kernel of compact support: the error of the product, absolute there, may matter.
-    borderline: float
-
-
-_SINGLE = _Precision(np.float32, 2.0**-24, PRODUCT_SINGLE, PRODUCT_UNDERFLOW_SINGLE, PRODUCT_BORDERLINE_SINGLE)
-_DOUBLE = _Precision(np.float64, 2.0**-53, PRODUCT, PRODUCT_UNDERFLOW, PRODUCT_BORDERLINE)
-
 # Queries and keys in a tile: few enough that it stays in the cache between distance, kernel and sum, and enough that
 # threads seldom ask for the interpreter's lock. It is held some 10 microseconds for a tile, which takes 300 or more.
 _QUERIES, _KEYS = 256, 1024
 
 # Below this many features, differences are as fast as a product in float64.
 _FEW_FEATURES = 5
-
 
 # About how many seconds NumPy takes for a pair; a third of that, if the kernel ends.
 _PAIR = 9e-9
@@ -80,9 +53,9 @@ class Brute(Algorithm):
         if problem.rows.device is not None:
             self._device_loop = DeviceLoop(problem)
             return
-        self._precision = _DOUBLE
+        self._precision = DOUBLE
         self._product: np.ndarray | None = None
-        for precision in (_SINGLE, _DOUBLE):
+        for precision in (SINGLE, DOUBLE):
             if _takes_product(problem, precision):
                 self._precision, self._product = precision, _right_factor(problem, precision.dtype)
                 break
@@ -127,19 +100,20 @@ class Brute(Algorithm):
         order, distance = None, self.problem.distance
         if not len(queries):
             return self.problem.empty_sums(0)
+        size, tile_sums = _QUERIES, self._tile_sums
         if _PAIR * len(queries) * len(self._values) > _readiness.LEAST_SECONDS and CompiledLoop.is_worth(
             self.problem, _seconds(self.problem, len(queries))
         ):
-            return self._compiled_loop.sums(queries, excluded, n_jobs)
+            size, tile_sums = self._compiled_loop.tile_size, self._compiled_loop.tile_sums
         # In several tiles, neighbours share an expansion point.
-        if len(queries) > _QUERIES and self.problem.basis.n_expanded(distance.n_coordinates):
-            leaves, _ = split(queries, distance.scaled_bandwidth, _QUERIES)
+        if len(queries) > size and self.problem.basis.n_expanded(distance.n_coordinates):
+            leaves, _ = split(queries, distance.scaled_bandwidth, size)
             order = leaves[leaves >= 0]
             queries, excluded = queries[order], None if excluded is None else excluded[order]
         tiles = map_tiles(
-            lambda tile: self._tile_sums(queries[tile], None if excluded is None else excluded[tile]),
+            lambda tile: tile_sums(queries[tile], None if excluded is None else excluded[tile]),
             len(queries),
-            _QUERIES,
+            size,
             n_jobs,
         )
         sums = Sums(*map(np.concatenate, zip(*tiles, strict=True)))

@@ -11,53 +11,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sknw._accuracy import (
-    PRODUCT,
-    PRODUCT_BORDERLINE,
-    PRODUCT_BORDERLINE_SINGLE,
-    PRODUCT_SINGLE,
-    PRODUCT_UNDERFLOW,
-    PRODUCT_UNDERFLOW_SINGLE,
-)
-from sknw._algorithms._boxes import split
-from sknw._compiled._kinds import WITH_OWN_LOOP, kind_of
+from sknw._algorithms.brute._precision import DOUBLE, SINGLE
+from sknw._compiled._kinds import WITH_OWN_LOOP, in_blocks, kind_of
 from sknw._compiled._readiness import is_worth, would_be_worth
 from sknw._problem._definition import put_exact_sums
 from sknw._problem._monomials import monomials
 from sknw._problem._problem import Problem
 from sknw._problem._sums import Sums
-from sknw._tiles import batches, map_tiles
-
-
-class _Precision(NamedTuple):
-    """In what numbers sums are made, and how far these can be trusted."""
-
-    dtype: type
-    # The relative error of a coordinate.
-    rounding: float
-    # By how much log K may be wrong.
-    tolerance: float
-    # Sums of kernels that are positive everywhere are made again, in units of the nearest key, below this ...
-    underflow: float
-    # ... so that log K is nowhere steeper than this, by u, at keys that matter: as the Gaussian, whose slope is -u.
-    steepest: float
-    # Sums of kernels of compact support, to which errors are absolute, are made again below this.
-    borderline: float
-
-    @property
-    def farthest(self) -> tuple[float, float]:
-        """How many bandwidths from the centre keys and queries may be, for differences and for products."""
-        return self.tolerance / (2 * self.rounding * self.steepest), float(np.sqrt(self.tolerance / self.rounding))
-
-
-_SINGLE = _Precision(np.float32, 2.0**-24, PRODUCT_SINGLE, PRODUCT_UNDERFLOW_SINGLE, 11.0, PRODUCT_BORDERLINE_SINGLE)
-_DOUBLE = _Precision(np.float64, 2.0**-53, PRODUCT, PRODUCT_UNDERFLOW, 38.0, PRODUCT_BORDERLINE)
+from sknw._tiles import batches
 
 # How much farther than the nearest keys are that matter, at most.
 _BEYOND_NEAREST = 9.0
 
 # By how much rounding moves u * u where a kernel jumps, at most.
-_AT_THE_EDGE = 8 * _DOUBLE.farthest[0] * _DOUBLE.rounding
+_AT_THE_EDGE = 8 * DOUBLE.farthest[0] * DOUBLE.rounding
 
 # Below this many features, differences are as fast as products; beyond the second, a product of matrices is faster.
 _FEW_FEATURES, _MANY_FEATURES = 5, 16
@@ -82,18 +49,16 @@ class CompiledLoop:
     """
 
     def __init__(self, problem: Problem):
-        from sknw._compiled._pairs import BLOCK
-
         rows, distance = problem.rows, problem.distance
         counted, self._problem, self._precision = np.flatnonzero(~rows.zero_weight), problem, _precision(problem)
         self._products = _takes_products(problem, self._precision)
         self._radius = np.sqrt(distance.radius_square)
+        # How many queries a tile has at most.
+        is_expanded = problem.basis.n_expanded(distance.n_coordinates)
+        self.tile_size = _NEIGHBOURS if is_expanded else max(_NEIGHBOURS, _PAIRS // len(rows))
 
-        def blocks(columns, fill):
-            """Columns of the keys that count as arrays of shape (n_blocks, n_columns, BLOCK)."""
-            padded = np.full((-(-len(counted) // BLOCK) * BLOCK, columns.shape[1]), fill, self._precision.dtype)
-            padded[: len(counted)] = columns[counted]
-            return np.ascontiguousarray(padded.reshape(-1, BLOCK, columns.shape[1]).swapaxes(1, 2))
+        def blocks(columns, fill=0.0):
+            return in_blocks(columns[counted].astype(self._precision.dtype, copy=False), fill)
 
         keys, nowhere = distance.centred(distance.keys), np.full(distance.n_coordinates, np.sqrt(_NOWHERE))
         if self._products:
@@ -102,9 +67,9 @@ class CompiledLoop:
                 np.hstack([-2 * keys, lengths, np.ones_like(lengths)]),
                 np.append(0 * nowhere, [_NOWHERE, 1]),
             )
-        self._keys, self._values = blocks(keys, nowhere), blocks(rows.values, 0)
-        if problem.basis.n_expanded(distance.n_coordinates):
-            self._coordinates = blocks(distance.keys, 0)
+        self._keys, self._values = blocks(keys, nowhere), blocks(rows.values)
+        if is_expanded:
+            self._coordinates = blocks(distance.keys)
         self._numbers = np.where(rows.zero_weight, -1, np.cumsum(~rows.zero_weight) - 1)
 
     @staticmethod
@@ -117,7 +82,7 @@ class CompiledLoop:
             return _takes_products(problem, _precision(problem)) and not problem.basis.degree
         # At most so many bandwidths are keys from their centre. It takes long to know it better.
         radius = np.sqrt(np.square(distance.coordinates.ptp / distance.scaled_bandwidth).sum())
-        return bool(2 * radius <= _DOUBLE.farthest[0])
+        return bool(2 * radius <= DOUBLE.farthest[0])
 
     @staticmethod
     def is_worth(problem: Problem, seconds: float) -> bool:
@@ -134,24 +99,8 @@ class CompiledLoop:
         """About how many seconds as many queries as keys take, once it is compiled."""
         return (_PAIR + _VALUE * (problem.n_values - 2)) * float(len(problem.rows)) ** 2
 
-    def sums(self, queries: np.ndarray, excluded: np.ndarray | None, n_jobs: int | None) -> Sums:
-        """Kernel sums, with exact zeros where no key is in reach."""
-        distance, order = self._problem.distance, None
-        size = max(_NEIGHBOURS, _PAIRS // len(self._numbers))
-        if self._problem.basis.n_expanded(distance.n_coordinates):  # neighbours share an expansion point
-            size = _NEIGHBOURS
-            leaves, _ = split(queries, distance.scaled_bandwidth, size)
-            order = leaves[leaves >= 0]
-            queries, excluded = queries[order], None if excluded is None else excluded[order]
-
-        def tile_sums(tile):
-            return self._tile_sums(queries[tile], None if excluded is None else excluded[tile])
-
-        sums = Sums(*map(np.concatenate, zip(*map_tiles(tile_sums, len(queries), size, n_jobs), strict=True)))
-        return sums if order is None else sums.take(np.argsort(order))
-
-    def _tile_sums(self, queries, excluded):
-        """Sums of a tile of queries."""
+    def tile_sums(self, queries: np.ndarray, excluded: np.ndarray | None) -> Sums:
+        """Kernel sums of a tile of queries, with exact zeros where no key is in reach."""
         problem, kernel = self._problem, self._problem.kernel
         tile = self._tile(queries, excluded)
         sums, redo = problem.empty_sums(len(queries)), tile.radii > self._precision.farthest[self._products]
@@ -292,9 +241,9 @@ def _precision(problem):
     """Single precision, where that is enough."""
     distance, kernel = problem.distance, problem.kernel
     if problem.rows.keys.dtype != np.float32 or problem.basis.n_expanded(distance.n_coordinates):
-        return _DOUBLE
+        return DOUBLE
     jumps = kernel.is_flat and kernel.log_ratio is None
-    return _DOUBLE if jumps or 2 * np.sqrt(distance.radius_square) > _SINGLE.farthest[_is_wide(problem)] else _SINGLE
+    return DOUBLE if jumps or 2 * np.sqrt(distance.radius_square) > SINGLE.farthest[_is_wide(problem)] else SINGLE
 
 
 def _takes_products(problem, precision):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sknw._kernels import KERNELS, LOWEST_LOG, Kernel
+from sknw._kernels import LOWEST_LOG, Kernel, name_in_table
 
 _TINY = float(np.finfo(np.float64).tiny)
 
@@ -173,9 +173,4 @@ FORMULAS: dict[str, Formula] = {each.name: each for formula in _TABLE for each i
 
 def formula_of(kernel: Kernel) -> Formula | None:
     """The formula of a kernel of the table, or of the square of one; None for any other."""
-    for formula in _TABLE:
-        if kernel == KERNELS[formula.name]:
-            return formula
-        if kernel == KERNELS[formula.name].square:
-            return FORMULAS[kernel.name]
-    return None
+    return None if name_in_table(kernel) is None else FORMULAS.get(kernel.name)

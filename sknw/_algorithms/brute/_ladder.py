@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sknw._compiled import _readiness
-from sknw._compiled._kinds import BLOCK, kind_of
+from sknw._compiled._kinds import in_blocks, kind_of
 from sknw._problem._problem import Problem
 from sknw._tiles import map_tiles
 
@@ -45,11 +45,10 @@ class Ladder:
         self._kind, self._is_positive = kind_of(problem.kernel), problem.kernel.log_ratio is not None
         self._indices, self._n_values = indices, problem.n_values
         self._scales = np.broadcast_to(1 / problem.distance.scaled_bandwidth, problem.distance.n_coordinates).copy()
-        self._keys, self._columns = (
-            _in_blocks(problem.distance.keys),
-            _in_blocks(problem.rows.values, self._n_values % 2),
-        )
-        self._counted = _in_blocks(~problem.rows.zero_weight[:, None])[:, 0] > 0
+        # An even number of columns.
+        columns = np.pad(problem.rows.values, [(0, 0), (0, self._n_values % 2)])
+        self._keys, self._columns = in_blocks(problem.distance.keys), in_blocks(columns)
+        self._counted = np.ascontiguousarray(in_blocks(~problem.rows.zero_weight[:, None])[:, 0])
 
     def sums(
         self, factors: np.ndarray, doubled: np.ndarray, limits: np.ndarray, n_jobs: int | None
@@ -81,10 +80,3 @@ class Ladder:
 
         map_tiles(tile_sums, len(lowest), max(1, _PAIRS // (self._counted.size * len(factors))), n_jobs)
         return lowest, sums[: self._n_values].reshape(self._n_values, -1).T
-
-
-def _in_blocks(columns, n_zeros=0):
-    """Columns over keys, and so many of zeros, as compiled loops take them: (n_blocks, n_columns, BLOCK)."""
-    padded = np.zeros((-(-len(columns) // BLOCK) * BLOCK, columns.shape[1] + n_zeros))
-    padded[: len(columns), : columns.shape[1]] = columns
-    return np.ascontiguousarray(padded.reshape(-1, BLOCK, padded.shape[1]).swapaxes(1, 2))

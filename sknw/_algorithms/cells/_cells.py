@@ -11,7 +11,7 @@ from sknw._algorithms.cells._plane_cells import PlaneCells
 from sknw._algorithms.cells._prefix_sums import PrefixSums
 from sknw._algorithms.cells._recurrences import Recurrences
 from sknw._algorithms.cells._sorted_keys import SortedKeys, loop_name
-from sknw._compiled._readiness import is_worth, would_be_worth
+from sknw._compiled._readiness import is_usable, is_worth, would_be_worth
 from sknw._problem._definition import nearest
 from sknw._problem._problem import Problem
 from sknw._problem._sums import Nearest, Sums
@@ -79,7 +79,7 @@ class Cells(Algorithm):
     def inner_loop(problem: Problem) -> str:
         """What as many queries as keys are summed with."""
         compiled = _compiles(problem) and would_be_worth(loop_name(problem.kernel), Cells.cost(problem))
-        return "compiled" if compiled else "numpy"
+        return "compiled" if compiled and is_usable() else "numpy"
 
     @staticmethod
     def is_log_linear(problem: Problem) -> bool:

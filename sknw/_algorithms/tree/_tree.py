@@ -26,7 +26,7 @@ from sknw._algorithms.tree._exact_sums import ExactSums
 from sknw._algorithms.tree._leaves import Leaves
 from sknw._algorithms.tree._query_tiles import QueryTiles, Tile
 from sknw._algorithms.tree._radial_bounds import RadialBounds
-from sknw._compiled._readiness import is_worth, would_be_worth
+from sknw._compiled._readiness import is_there, is_usable, is_worth, would_be_worth
 from sknw._kernels import relative_weights
 from sknw._problem._problem import Problem
 from sknw._problem._sums import Nearest, Sums
@@ -95,7 +95,8 @@ class Tree(Algorithm):
 
     def __init__(self, problem: Problem, last: Tree | None = None):
         self.problem, self._conditions, self._last = problem, problem.conditions, last
-        seconds = _numpy_cost(problem) if CompiledSums.serves(problem) else 0.0
+        # An estimate takes a millisecond or two, and is of no use without numba.
+        seconds = _numpy_cost(problem) if CompiledSums.serves(problem) and is_there() else 0.0
         self._seconds_a_query = seconds / len(problem.rows)
         # What sums will need; of the other they need nothing, or little.
         _ = self._compiled_sums if _would_be_compiled(problem, seconds) else self._exact_sums
@@ -150,7 +151,7 @@ class Tree(Algorithm):
     @staticmethod
     def inner_loop(problem: Problem) -> str:
         """What as many queries as keys are summed with."""
-        return "compiled" if _would_be_compiled(problem, _numpy_cost(problem)) else "numpy"
+        return "compiled" if _would_be_compiled(problem, _numpy_cost(problem)) and is_usable() else "numpy"
 
     def at(self, problem: Problem) -> Tree:
         """The tree for another bandwidth of the same rows, with the same leaves if its proportions are the same."""
