@@ -40,11 +40,18 @@ format: .venv/lint  ## Mend the style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/bench  ## Compare speed and memory with other ways to compute the same
+# Whatever fails is to be told, though its output goes through tee.
+bench: SHELL := bash -o pipefail
+bench: .venv/bench  ## Compare speed and memory with other ways to compute the same; tables in build/bench/
+ifdef BENCH
 	$(BIN)/python benchmarks/bench.py $(BENCH)
-	$(if $(BENCH),,$(BIN)/python benchmarks/tasks.py --limit 20)
-	$(if $(BENCH),,$(BIN)/python benchmarks/threads.py)
-	$(if $(BENCH),,$(BIN)/python benchmarks/devices.py)
+else
+	mkdir -p build/bench
+	$(BIN)/python benchmarks/bench.py | tee build/bench/speed.md
+	$(BIN)/python benchmarks/tasks.py | tee build/bench/searches.md
+	$(BIN)/python benchmarks/threads.py | tee build/bench/threads.md
+	$(BIN)/python benchmarks/devices.py | tee build/bench/devices.md
+endif
 
 coverage: .venv/demo  ## Simulate how often intervals and bands cover what they should
 	$(BIN)/python benchmarks/interval_coverage.py
@@ -69,7 +76,7 @@ clean:  ## Remove everything that these commands made
 
 # Each peer alone: one that cannot be installed is a line of the table that says so.
 .venv/bench: .venv/python pyproject.toml benchmarks/peers.txt
-	$(BIN)/python -m pip install --quiet --editable '.[bench,fast]'
+	$(BIN)/python -m pip install --quiet --editable '.[bench,fast,array-api]'
 	while read -r peer; do $(BIN)/python -m pip install --quiet $$peer || echo "left out: $$peer"; done < benchmarks/peers.txt
 	touch $@
 

@@ -1,11 +1,11 @@
 """Compare the speed, accuracy and memory of sknw with other ways to compute the same. `make bench` runs it.
 
-Every contender runs in a process of its own, by all threads, after a warm-up on 300 samples and a first run, by which
-what is compiled is compiled. A time is the median of seven further runs of fit and predict, of three where one takes
-over a second, and the first run where it takes over eight; for single queries, of a hundred calls after fit. An error
-is the largest of some hundred random and the outermost queries, against the definition in the longest float. Memory is
-what fit, predict and a compiler added to the peak. ">" is a time over the limit, "~" one that was scaled up from fewer
-queries.
+Every contender runs in a process of its own, by all threads. It warms up on 300 samples, and then by at least one run
+and two seconds of them, by which what is compiled is compiled. A time is the median of seven further runs of fit and
+predict, of three where one takes over half a second, of one over four; for single queries, of a hundred calls after fit
+in each. An error is the largest of some random and the outermost queries, a hundred to a thousand, against the
+definition in the longest float. Memory is what the first run, and a compiler in it, added to the peak. ">" is a time
+over the limit, "~" one that was scaled up from fewer queries.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -21,22 +20,24 @@ import tempfile
 import time
 import warnings
 from dataclasses import replace
-from datetime import date
 from fnmatch import fnmatch
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
 import numpy as np
 from contenders import CONTENDERS, MODULES
+from report import head, header, line
 from workloads import WORKLOADS, Case
 
-MAIN = ("1-gauss-1e6", "1-epan-1e6", "1-tricube-1e6", "2-epan-1e5", "[35]-*-1e5", "8-*", "64-*", "5-*-row")
+MAIN = ("1-gauss-1e6", "1-epan-1e6", "1-tricube-1e6", "[235]-*-1e5", "8-*", "64-gauss-f32-*", "5-gauss-*-row")
+COLUMNS = ("workload", "contender", "time (median)", "sknw is faster by", "x limit", "error / range(y)", "MB added")
+PACKAGES = ("numpy", "scipy", "scikit-learn", "numba", "finufft", "statsmodels", "torch")
 QUICK = ("1-gauss-1e4", "3-epan-1e5", "64-gauss-f32-2e4")
 SPAWN = multiprocessing.get_context("spawn")
 START_LIMIT, END_LIMIT = 180, 10
-LONG = 8
+# Seconds: runs that are not counted; and one run, for it to be repeated less.
+WARM_UP, SHORT, LONG = 2, 0.5, 4
 IMPORT = "import time; start = time.perf_counter(); import {}; print(time.perf_counter() - start)"
 
 
@@ -84,33 +85,40 @@ def describe(got, want, y):
     return text + f", NaN at {lost.sum()} of {known.sum()}" * bool(lost.any())
 
 
+def repeat(run_once, begin):
+    """What the runs give that are counted, if the first began then."""
+    while time.perf_counter() - begin < WARM_UP:
+        run_once()
+    begin = time.perf_counter()
+    results = [run_once()]
+    seconds = time.perf_counter() - begin
+    return results + [run_once() for _ in range(6 if seconds < SHORT else 2 if seconds < LONG else 0)]
+
+
 def measure(contender, workload, folder, pipe):
     """Send None when ready, None after one run, and the result at last; or why there is none."""
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1), os.dup2(silence, 2)
     warnings.simplefilter("ignore")
     case, at, want = Case.load(workload, folder), *(np.load(Path(folder, f"{k}.npy")) for k in ("at", "want"))
-    part = 100 if workload.row else contender.part
-    if part:
-        some = np.linspace(0, len(at) - 1, min(part, len(at))).astype(int)
-        at, want = at[some], want[some]
-    queries = case.Q[at] if part else case.Q
+    count = 100 if workload.row else int(min(workload.n, contender.most_pairs / workload.n))
+    kept = np.linspace(0, len(at) - 1, min(count, len(at))).astype(int)
+    at, want = at[kept], want[kept]
+    queries = case.Q[np.concatenate([at, np.setdiff1d(np.arange(workload.n), at)[: count - len(at)]])]
     run = timed_rows if workload.row else timed
     try:
         run(contender, case.small(), queries[:300])
         pipe.send(None)
-        before = peak()
-        got, *times = run(contender, case, queries)
+        before, begin = peak(), time.perf_counter()
+        got = run(contender, case, queries)[0]
         megabytes = peak() - before
         pipe.send(None)
-        runs = [times] if workload.row or times[1] > LONG else []
-        while not runs or (not workload.row and len(runs) < (7 if runs[0][1] < 1 else 3) and times[1] <= LONG):
-            runs.append(run(contender, case, queries)[1:])
+        runs = repeat(lambda: run(contender, case, queries)[1:], begin)
         fit, seconds = (median(column) for column in zip(*runs, strict=True))
-        scaled = contender.part and not workload.row
+        scaled = count < workload.n and not workload.row
         if scaled:
-            seconds = fit + (seconds - fit) * workload.n / len(queries)
-        error = "" if got is None else describe(got if part else got[at], want, case.y)
+            seconds = fit + (seconds - fit) * workload.n / count
+        error = "" if got is None else describe(got[: len(at)], want, case.y)
         pipe.send(Result(seconds, "~" if scaled else "", fit, error, megabytes))
     except Exception as failure:
         pipe.send(f"not run: {type(failure).__name__}: {str(failure).splitlines()[0] if str(failure) else ''}")
@@ -161,15 +169,14 @@ def ratio(number):
 def row(workload, name, result, ours, limit):
     """One line of the table."""
     if isinstance(result, str):
-        return f"| {workload} | {name} | {result.replace('|', '/')} | | | | |"
+        return line([workload, name, result, "", "", "", ""])
     seconds, sign, fit, error, megabytes = result
     duration = sign + spoken(seconds) + (f" (fit {spoken(fit)})" if fit > seconds / 20 else "")
     ratios = [
-        sign + ratio(seconds / other.seconds) if isinstance(other, Result) and other.sign != ">" else ""
+        (sign or other.sign) + ratio(seconds / other.seconds) if isinstance(other, Result) and other.sign != ">" else ""
         for other in (ours, limit)
     ]
-    memory = "" if megabytes is None else f"{megabytes:.0f}"
-    return f"| {workload} | {name} | {duration} | {' | '.join(ratios)} | {error} | {memory} |"
+    return line([workload, name, duration, *ratios, error, "" if megabytes is None else f"{megabytes:.0f}"])
 
 
 def table(workload, contenders, limit):
@@ -203,7 +210,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = ", ".join([*(workload.name for workload in WORKLOADS), "import"])
     parser.add_argument("workload", nargs="*", help=f"names, or patterns such as '1-*-1e6' or '*': {names}")
-    parser.add_argument("--limit", type=float, default=10, help="seconds that a run may take (default: %(default)s)")
+    parser.add_argument("--limit", type=float, default=30, help="seconds that a run may take (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="2 000 samples at most, and three workloads by default")
     parser.add_argument("--all", action="store_true", help="all contenders, not only those that come near")
     arguments = parser.parse_args()
@@ -213,12 +220,8 @@ def main():
     with_imports = any(fnmatch("import", pattern) for pattern in patterns)
     if not chosen and not with_imports:
         parser.error(f"no workload is called {' or '.join(patterns)}")
-    versions = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "scikit-learn"))
-    print(
-        f"{date.today()}, {platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, {versions}\n"
-    )
-    print("| workload | contender | time (median) | sknw is faster by | x limit | error / range(y) | MB added |")
-    print("|---|---|---|---|---|---|---|")
+    print(head(*PACKAGES))
+    print(header(COLUMNS), flush=True)
     for workload in chosen:
         small = replace(workload, n=min(workload.n, 2000)) if arguments.quick else workload
         table(small, contenders, arguments.limit)

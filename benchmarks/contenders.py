@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from math import comb
 from pathlib import Path
 
 import numpy as np
+from native import compiled
 
 N_THREADS = os.cpu_count() or 1
 
@@ -41,8 +40,8 @@ class Contender:
     features: tuple[int, ...] = (1, 2, 3, 5, 8, 64, 512)
     pairs: float = 1e10
     """The most pairs of a query and a key."""
-    part: int | None = None
-    """How many queries it is timed with; its time is scaled up."""
+    most_pairs: float = np.inf
+    """The most pairs that it is timed with; its time is scaled up from fewer queries."""
     limit_for: tuple[int, ...] = ()
     """The numbers of features for which it is the limit, the least that must be done."""
     near: bool = True
@@ -109,20 +108,10 @@ def products(case):
     return predict
 
 
-@cache
-def brute_library():
-    source, library = Path(__file__).with_name("brute.cpp"), Path("build", "brute.so")
-    if not library.exists() or library.stat().st_mtime < source.stat().st_mtime:
-        library.parent.mkdir(exist_ok=True)
-        options = ["-O3", "-march=native", "-ffast-math", "-fopenmp", "-std=c++17", "-shared", "-fPIC"]
-        subprocess.run(["g++", *options, source, "-o", library], check=True)
-    return ctypes.CDLL(str(library.resolve()))
-
-
 def brute(case):
     """All pairs in C++, compiled for this machine."""
     double = np.ctypeslib.ndpointer(np.float64, flags="C")
-    call = brute_library().predict
+    call = ctypes.CDLL(compiled("brute")).predict
     call.argtypes = [double] * 4 + [ctypes.c_long] * 2 + [ctypes.c_int] * 2
     keys = np.ascontiguousarray(case.X.T / case.bandwidth)
 
@@ -256,16 +245,11 @@ def keops(case):
     from pykeops.numpy import LazyTensor
 
     keys = LazyTensor(np.ascontiguousarray(case.X[None] / case.bandwidth).astype(case.X.dtype))
-    values = LazyTensor(np.c_[case.y, np.ones_like(case.y)][None].copy())
+    values = LazyTensor(case.y[None, :, None].copy())
 
     def predict(Q):
         queries = LazyTensor(np.ascontiguousarray(Q[:, None] / case.bandwidth).astype(Q.dtype))
-        t = ((queries - keys) ** 2).sum(-1)
-        if case.kernel in ("gaussian", "exponential"):
-            return (-t / 2 if case.kernel == "gaussian" else -t.sqrt()).sumsoftmaxweight(values, axis=1)[:, 0]
-        weights = (1 - t).relu() if case.kernel == "epanechnikov" else (1 - t * t.sqrt()).relu() ** 3
-        sums = (weights * values).sum(axis=1)
-        return sums[:, 0] / sums[:, 1]
+        return (-((queries - keys) ** 2).sum(-1) / 2).sumsoftmaxweight(values, axis=1)[:, 0]
 
     return predict
 
@@ -304,17 +288,17 @@ CONTENDERS = (
     Contender("sknw without numba", without_numba, pairs=np.inf),
     Contender("np.argsort of both", sorting, features=(1,), pairs=np.inf, limit_for=(1,)),
     Contender("bare GEMMs and exp", products, features=(8, 64, 512), limit_for=(8, 64, 512)),
-    Contender("all pairs in C++", brute, features=LOW, limit_for=(2, 3, 5)),
+    Contender("all pairs in C++", brute, features=LOW, most_pairs=5e8, limit_for=(2, 3, 5)),
     Contender("textbook prefix sums", prefix_sums, COMPACT, (1,), pairs=np.inf),
     Contender("finufft, 20 lines", nonuniform_fourier, GAUSSIAN, (1, 2), pairs=np.inf),
     Contender("fastlpr", fastlpr, GAUSSIAN, (1, 2, 3), pairs=np.inf, near=False),
     Contender("kernelsmooth", kernelsmooth, GAUSSIAN, near=False),
     Contender("astroML", astroml, GAUSSIAN, near=False),
-    Contender("statsmodels KernelReg", statsmodels, GAUSSIAN, (*LOW, 8), part=50),
-    Contender("RadiusNeighborsRegressor", radius_neighbours, COMPACT),
+    Contender("statsmodels KernelReg", statsmodels, GAUSSIAN, (*LOW, 8), most_pairs=2e6),
+    Contender("RadiusNeighborsRegressor", radius_neighbours, COMPACT, most_pairs=5e8),
     Contender("KNeighborsRegressor", k_neighbours, ("gaussian", "exponential"), near=False),
-    Contender("torch attention", torch_attention, GAUSSIAN),
-    Contender("KeOps", keops),
+    Contender("torch attention", torch_attention, GAUSSIAN, most_pairs=5e8),
+    Contender("KeOps", keops, GAUSSIAN, most_pairs=5e8, near=False),
     Contender("SciPy cdist in blocks", scipy_cdist, near=False),
     Contender("NumPy in blocks", numpy_textbook, features=(*LOW, 8), near=False),
 )

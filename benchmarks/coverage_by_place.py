@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from report import head
 from scipy.stats import gamma, norm
 
 from sknw import LocalPolynomialRegressor
@@ -76,6 +77,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--datasets", type=int, default=100)
     arguments = parser.parse_args()
+    print(head("numpy", "scipy", "scikit-learn", "numba"))
     print(f"{arguments.datasets} data sets a line, {N_SAMPLES} samples each.\n")
     print("| " + " | ".join(HEADER) + " |")
     print("|---|" + "---:|" * (len(HEADER) - 1))

@@ -1,14 +1,16 @@
 """Sums of all pairs on a GPU: sknw with arrays of torch, JAX and CuPy, beside what torch has, and a build before.
 
 ``python benchmarks/devices.py --base FOLDER`` prints a table, each line as soon as it is known. It needs one of the
-libraries, array-api-compat, and, for a first impression without a GPU, ``--device cpu --n 2000``. Each library has a
-process and a limit of its own, so that one that fails takes nothing with it. References are in long doubles.
+libraries, in its build for the GPU, and array-api-compat. Where there is no GPU of NVIDIA, it says so, and what would
+run on one runs on the processor, on so few samples that only the errors tell anything. Each library has a process and
+a limit of its own, so that one that fails takes nothing with it. References are in long doubles.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,8 +24,11 @@ from pathlib import Path
 # Before scikit-learn and JAX are imported.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+# What KeOps compiles is kept here, not with that of its other users.
+os.environ.setdefault("KEOPS_CACHE_FOLDER", str(Path("build", "keops").resolve()))
 
 import numpy as np
+from report import head, header, line
 
 N_THREADS = os.cpu_count() or 1
 FEATURES, SEARCHED_FEATURES = 8, 5
@@ -52,7 +57,7 @@ def row(library, what, dtype="", first="", then="", errors=("", ""), peak="", re
     then = f"{1e3 * then:.1f}" if then != "" else ""
     numbers = [first and f"{first:.2f}", then, *(each if isinstance(each, str) else f"{each:.1e}" for each in errors)]
     cells = [library, what, dtype, *numbers, peak and f"{peak / 1e6:.0f}", remark, f"{took:.1f}"]
-    print("| " + " | ".join(map(str, cells)) + " |", flush=True)
+    print(line(cells), flush=True)
 
 
 class NoGPUError(RuntimeError):
@@ -69,7 +74,7 @@ def guarded(library, what, dtype=""):
         row(library, what, dtype, remark=f"not run: {error}", took=time.perf_counter() - begin)
     except Exception as error:  # whatever it is, the others are to run
         traceback.print_exc()
-        text = " ".join(f"{type(error).__name__}: {error}".split())[:160].replace("|", "/")
+        text = " ".join(f"{type(error).__name__}: {error}".split())[:160]
         row(library, what, dtype, remark=f"failed: {text}", took=time.perf_counter() - begin)
 
 
@@ -210,6 +215,11 @@ class Cupy:
         return most
 
 
+SAID_OF = {
+    "gpu": "Asked of a GPU: {} samples and as many queries.\n",
+    "cpu": "On the processor, with {} samples and as many queries: what would run on a GPU, to see its errors.\n",
+}
+
 # And how many seconds each may take.
 LIBRARIES = {"torch": Torch, "jax": Jax, "cupy": Cupy}
 LIMITS_OF_TIME = {"torch": 150, "jax": 70, "cupy": 50}
@@ -336,6 +346,9 @@ def keops(arguments, library, dtype):
     """The same by KeOps, where it is."""
     h = bandwidth_of("wide", arguments.n)
     with guarded("torch", "KeOps, wide, offset 0", dtype) as begin:
+        import pykeops
+
+        pykeops.set_verbose(False)
         from pykeops.torch import LazyTensor
 
         X, y, Q, _ = data(arguments.n, FEATURES, dtype)
@@ -368,7 +381,7 @@ def run_library(arguments, name):
         if is_torch:
             for dtype in ("float64", "float32"):
                 predictions(arguments, name, library, dtype, "narrow", 0.0, 3)
-                search(arguments, name, library, dtype, 1)
+                search(arguments, name, library, dtype, 1 if arguments.device == "gpu" else 0)
             for dtype in ("float64", "float32"):
                 for offset in OFFSETS[1:]:
                     predictions(arguments, name, library, dtype, "wide", offset, 1)
@@ -414,11 +427,17 @@ def run_base(arguments):
             row("base", f"{N_THREADS} threads, wide", dtype, "", float(seconds), remark=place, took=took)
 
 
+def has_gpu():
+    """Whether there is a GPU of NVIDIA."""
+    tool = shutil.which("nvidia-smi")
+    return tool is not None and subprocess.run([tool, "-L"], capture_output=True).returncode == 0
+
+
 def main():
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--n", type=int, default=100_000, help="samples, and queries")
-    parser.add_argument("--device", default="gpu", choices=["gpu", "cpu"])
+    parser.add_argument("--n", type=int, help="samples, and queries; by default 100 000, or 500 on the processor")
+    parser.add_argument("--device", choices=["gpu", "cpu"], help="the GPU by default, if there is one")
     parser.add_argument("--libraries", default="torch,jax,cupy")
     parser.add_argument("--base", default="", help="folder of a build to compare with")
     parser.add_argument("--library", default="", help=argparse.SUPPRESS)
@@ -428,8 +447,11 @@ def main():
         run_library(arguments, arguments.library)
         return
     begin = time.perf_counter()
-    print("| " + " | ".join(COLUMNS) + " |")
-    print("|" + "---|" * len(COLUMNS), flush=True)
+    arguments.device = arguments.device or ("gpu" if has_gpu() else "cpu")
+    arguments.n = arguments.n or (500 if arguments.device == "cpu" else 100_000)
+    print(head("numpy", "scikit-learn", "array-api-compat", "torch", "jax", "cupy", "pykeops"))
+    print(SAID_OF[arguments.device].format(f"{arguments.n:,}"))
+    print(header(COLUMNS), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         arguments.folder = folder
         for name in arguments.libraries.split(","):

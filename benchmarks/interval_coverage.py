@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
+from report import head
 
 from sknw import LocalPolynomialRegressor, NadarayaWatsonRegressor
 
@@ -65,6 +66,7 @@ def main():
     parser.add_argument("--rows", type=int, nargs="+", default=[100, 500])
     parser.add_argument("--search", action="store_true", help="choose a bandwidth for each data set, which takes long")
     arguments = parser.parse_args()
+    print(head("numpy", "scipy", "scikit-learn", "numba"))
     print(f"{arguments.datasets} data sets a line.\n")
     print("| " + " | ".join(HEADER) + " |")
     print("|---|---|" + "---:|" * (len(HEADER) - 2))

@@ -17,6 +17,7 @@ from time import perf_counter
 
 import numpy as np
 import pandas as pd
+from report import head
 from sklearn.datasets import load_diabetes
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -230,7 +231,9 @@ PARTS = {"functions": functions, "times": times, "tables": tables}
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", nargs="*", default=list(PARTS), choices=PARTS)
-    for part in parser.parse_args().part:
+    parts = parser.parse_args().part
+    print(head("numpy", "scipy", "scikit-learn", "numba"))
+    for part in parts:
         PARTS[part]()
         print()
 

@@ -1,8 +1,9 @@
 """Compare searches for a bandwidth, local lines and standard errors with other ways to get them. `make bench` runs it.
 
-Every contender runs in a process of its own, by one thread, after a warm-up on 300 samples. A time is the least of
-three runs, and that of one run where it takes over five seconds. The error is the leave-one-out error of a bandwidth
-that was chosen.
+Every contender runs in a process of its own, by one thread. It warms up on 300 samples, and then by at least one run
+and two seconds of them, by which what is compiled is compiled. A time is the least of seven further runs, of three
+where one takes over half a second, of one over four. The error is the leave-one-out error of a bandwidth that was
+chosen.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from fnmatch import fnmatch
 from time import perf_counter
 
 import numpy as np
-from bench import Result, ratio, run, spoken
+from bench import Result, ratio, repeat, run, spoken
+from report import head, header, line
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.model_selection import GridSearchCV
 
@@ -130,6 +132,9 @@ TASKS = (
 )
 
 
+MAIN = ("1-loo-1e5", "5-loo-5e3", "5-folds-5e3", "2-ard-500", "5-ard-1e3", "1-gauss-line-*", "8-gauss-line-2e4")
+
+
 def measure(number, name, pipe):
     """Send None when ready, None after one run, and the result at last; or why there is none."""
     silence = os.open(os.devnull, os.O_WRONLY)
@@ -140,17 +145,21 @@ def measure(number, name, pipe):
     try:
         find(X[:300], y[:300])
         pipe.send(None)
-        runs = []
-        while len(runs) < (3 if not runs or runs[0] < 5 else 1):
-            start = perf_counter()
-            bandwidth = find(X, y)
-            runs.append(perf_counter() - start)
+        begin = perf_counter()
+        bandwidth = find(X, y)
         pipe.send(None)
+
+        def seconds():
+            start = perf_counter()
+            find(X, y)
+            return perf_counter() - start
+
+        least = min(repeat(seconds, begin))
         error = ""
         if bandwidth is not None:
             left_out = NadarayaWatsonRegressor(bandwidth=bandwidth).fit(X, y).predict(None)
             error = f"{np.mean(np.square(left_out - y)):.5f}"
-        pipe.send(Result(min(runs), error=error))
+        pipe.send(Result(least, error=error))
     except Exception as failure:
         pipe.send(f"not run: {type(failure).__name__}: {str(failure).splitlines()[0] if str(failure) else ''}")
 
@@ -158,23 +167,23 @@ def measure(number, name, pipe):
 def row(task, name, result, ours):
     """One line of the table."""
     if isinstance(result, str):
-        return f"| {task} | {name} | {result.replace('|', '/')} | | |"
+        return line([task, name, result, "", ""])
     faster = result.sign + ratio(result.seconds / ours.seconds) if isinstance(ours, Result) else ""
-    return f"| {task} | {name} | {result.sign}{spoken(result.seconds)} | {faster} | {result.error} |"
+    return line([task, name, result.sign + spoken(result.seconds), faster, result.error])
 
 
 def main():
     """Print one Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = ", ".join(task.name for task in TASKS)
-    parser.add_argument("task", nargs="*", default=["*"], help=f"names, or patterns; all by default: {names}")
-    parser.add_argument("--limit", type=float, default=120, help="seconds that a contender may take")
+    parser.add_argument("task", nargs="*", help=f"names, or patterns such as '1-*' or '*': {names}")
+    parser.add_argument("--limit", type=float, default=20, help="seconds that a contender may take")
     arguments = parser.parse_args()
-    print("| task | contender | time (least) | the first is faster by | leave-one-out error |")
-    print("|---|---|---|---|---|")
+    print(head("numpy", "scipy", "scikit-learn", "numba", "statsmodels"))
+    print(header(["task", "contender", "time (least)", "the first is faster by", "leave-one-out error"]), flush=True)
     for number, task in enumerate(TASKS):
         ours = None
-        if any(fnmatch(task.name, pattern) for pattern in arguments.task):
+        if any(fnmatch(task.name, pattern) for pattern in arguments.task or MAIN):
             for name in task.contenders:
                 result = run(measure, (number, name), arguments.limit, Result(arguments.limit, ">"))
                 ours = ours or result

@@ -3,22 +3,23 @@
     .venv/bin/python benchmarks/threads.py        # some two minutes on two cores
 
 As many queries as samples. A time is the least of three, after a first run, by which what is compiled is compiled; in
-brackets, how many times faster that is than one thread. Each kind of loop runs in a process of its own.
+brackets, how many times faster that is than one thread. Lock held is the share of time in which two threads hold the
+interpreter's lock, as lock.py measures it. Each kind of loop runs in a process of its own.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import multiprocessing
-import os
-import platform
+import subprocess
 import sys
+from functools import partial
 from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
-
-N_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+from lock import held_share
+from report import N_CORES, head, header, line
 
 
 class Row(NamedTuple):
@@ -29,9 +30,6 @@ class Row(NamedTuple):
     n: int
     bandwidth: float
     algorithm: str
-
-    def __str__(self):
-        return f"{self.n_features} features, {self.dtype}, {self.n}, {self.algorithm}"
 
 
 ROWS = (
@@ -49,7 +47,7 @@ def thread_counts():
 
 
 def measure(row, with_numba):
-    """The inner loop, and the seconds that each number of threads takes."""
+    """The inner loop, the seconds that each number of threads takes, and the share of time under the lock."""
     if not with_numba:
         sys.modules["numba"] = None
     from sknw import NadarayaWatsonRegressor
@@ -66,24 +64,27 @@ def measure(row, with_numba):
             start = perf_counter()
             model.predict(queries)
             times[n_threads] = min(times[n_threads], perf_counter() - start)
-    return model.inner_loop_, times
+    try:
+        held = f"{held_share(partial(model.set_params(n_jobs=2).predict, queries)):.1%}"
+    except (OSError, subprocess.CalledProcessError) as error:  # no compiler, or another one
+        held = f"not measured: {error}"
+    return model.inner_loop_, times, held
 
 
 def main():
     """Print a table."""
-    counts = thread_counts()
-    print(f"{platform.processor() or platform.machine()}, {N_CORES} cores, NumPy {np.__version__}\n")
-    print("| | inner loop |", " | ".join(f"{count} threads" for count in counts), "|")
-    print("|---|---|" + "---|" * len(counts))
+    columns = [f"{count} thread{'s' * (count > 1)}" for count in thread_counts()]
+    print(head("numpy", "scipy", "numba"))
+    print(header(["features", "dtype", "samples", "algorithm", "inner loop", *columns, "lock held"]))
     loops = [False, True] if importlib.util.find_spec("numba") else [False]
     for row in ROWS:
         for with_numba in loops:
             with multiprocessing.get_context("spawn").Pool(1) as pool:
-                inner_loop, times = pool.apply(measure, (row, with_numba))
+                inner_loop, times, held = pool.apply(measure, (row, with_numba))
             if with_numba and inner_loop == "numpy":
                 continue
             cells = [f"{seconds:.3f} s ({times[1] / seconds:.1f})" for seconds in times.values()]
-            print(f"| {row} | {inner_loop} |", " | ".join(cells), "|", flush=True)
+            print(line([row.n_features, row.dtype, row.n, row.algorithm, inner_loop, *cells, held]), flush=True)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ INNER_RANGE = {"uniform": 1.0, "normal": 5.15, "lognormal": 13.07}
 IN_REACH = {2: 0.03, 3: 0.01, 5: 0.002}
 
 # The reference works on so many numbers at most: it takes seconds.
-REFERENCE_NUMBERS = 3e8
+REFERENCE_NUMBERS = 1e8
 
 
 @dataclass(frozen=True)

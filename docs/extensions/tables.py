@@ -193,53 +193,99 @@ def accuracy():
 
 
 def results(name):
-    """The rows of a table that a benchmark printed, without its head, and without those who did not take part."""
+    """The rows of a table that a benchmark printed, its header first, without those who did not take part."""
     lines = (RESULTS / f"{name}.md").read_text().splitlines()
     rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines if line.startswith("| ")]
-    return [row for row in rows[1:] if not any("not run" in cell for cell in row)]
+    return [row for row in rows if not any("not run" in cell for cell in row)]
 
 
 # Keeps a number and its unit on one line.
 SPACE = "\N{NO-BREAK SPACE}"
 KERNEL_NAMES = {"gauss": "gaussian", "epan": "epanechnikov", "tricube": "tricube", "exp": "exponential"}
+DETAILS = {"f32": "float32", "f64": "float64", "row": "one query a call"}
+
+# Errors of others are told where they are so many times ours.
+TELLING = 100
+
+
+def spoken_workload(name):
+    """Features, kernel, samples, and what else there is to say of a workload."""
+    features, kernel, *details = name.split("-")
+    samples = next(part for part in details if part[0].isdigit())
+    rest = "".join(f", {DETAILS.get(part, part)}" for part in details if part != samples)
+    return features, KERNEL_NAMES[kernel] + rest, f"{float(samples):,.0f}"
+
+
+def spoken_time(row):
+    """The time of a contender, without that of fit."""
+    return row[2].split(" (")[0].replace(" ", SPACE)
+
+
+def spoken_error(row, ours):
+    """The error of another, where it is worth telling."""
+    number, _, lost = row[5].partition(",")
+    is_telling = lost or (number and float(number) > TELLING * float(ours[5]))
+    return f" (error{SPACE}{row[5]})" if is_telling else ""
 
 
 def speed():
     """Times of fit and predict."""
-    yield "features", "kernel", "samples", "by", "time", "times ours", "error"
-    for workload, contender, seconds, ratio, _, error, _ in results("speed"):
-        features, kernel, *_, samples = workload.split("-")
-        seconds = seconds.split(" (")[0].replace(" ", SPACE)
-        yield features, KERNEL_NAMES[kernel], f"{float(samples):,.0f}", contender, seconds, ratio, error
+    yield "features", "kernel", "samples", "sknw", "error", "without numba", "limit", "others"
+    of_workload = {}
+    for row in results("speed")[1:]:
+        of_workload.setdefault(row[0], {})[row[1]] = row
+    for workload, rows in of_workload.items():
+        ours, slower = rows.pop("sknw"), rows.pop("sknw without numba", None)
+        limit = next((rows.pop(name) for name in list(rows) if name.startswith("limit: ")), None)
+        others = [f"{name.split(',')[0]}: {spoken_time(row)}{spoken_error(row, ours)}" for name, row in rows.items()]
+        time, *more = (spoken_time(row) if row else "" for row in (ours, slower, limit))
+        yield *spoken_workload(workload), time, ours[5], *more, "; ".join(others)
 
 
 TASK_NAMES = {
     "loo": 'bandwidth, "loo"',
     "folds": "20 bandwidths, 5 folds",
+    "thirty": "30 bandwidths that are given",
     "ard": "one bandwidth a feature",
-    "gauss-line": "local lines, bandwidth given",
+    "gauss-line": "local lines, Gaussian",
+    "epan-line": "local lines, Epanechnikov",
+    "tricube-line": "local lines, tricube",
 }
 
 
 def searches():
     """Times of searches and local lines."""
     yield "features", "task", "samples", "by", "time", "times the first", "leave-one-out error"
-    for task, contender, seconds, ratio, error in results("searches"):
+    for task, contender, seconds, ratio, error in results("searches")[1:]:
         features, name, samples = re.fullmatch(r"(\d+)-(.*)-(\d+(?:e\d)?)", task).groups()
         yield features, TASK_NAMES[name], f"{float(samples):,.0f}", contender, seconds.replace(" ", SPACE), ratio, error
+
+
+def threads():
+    """Times by one thread and more, and the share of time under the lock."""
+    yield from results("threads")
+
+
+def devices():
+    """Errors and times of arrays on a device, or only errors where there was none."""
+    text = (RESULTS / "devices.md").read_text()
+    columns = (0, 1, 2, 4, 5, 6) if "Asked of a GPU" in text else (0, 1, 2, 5, 6)
+    for row in results("devices"):
+        if row[5]:
+            yield [row[k] for k in columns]
 
 
 def coverage():
     """How often intervals and bands cover what they should."""
     yield "estimator", "noise", "samples", "interval", "scaled interval", "band: expected fit", "band: truth"
-    for estimator, noise, samples, interval, _, scaled, _, expected, truth in results("coverage"):
+    for estimator, noise, samples, interval, _, scaled, _, expected, truth in results("coverage")[1:]:
         yield estimator.strip("`"), noise, samples, interval, scaled, expected, truth
 
 
 def coverage_by_place():
     """What scaled intervals and quantiles cover in thirds of a feature."""
     yield "targets and noise", "degree", "scaled interval", "quantiles", "median off by"
-    for case, degree, *numbers in results("coverage_by_place"):
+    for case, degree, *numbers in results("coverage_by_place")[1:]:
         yield case, degree, *(SPACE.join(numbers[k : k + 3]) for k in (0, 3, 6))
 
 
@@ -249,7 +295,7 @@ LEARNERS = ("learned attention", "kernel ridge", "forest", "boosted trees", "nei
 def learning():
     """R² of learners on real tables."""
     yield "table", "samples", "features", *LEARNERS
-    yield from results("learning")
+    yield from results("learning")[1:]
 
 
 FUNCTIONS = {
@@ -264,7 +310,7 @@ FUNCTIONS = {
 def functions():
     """R² of learned attention on functions that are known."""
     yield "function", "samples", "features", "options", "R²", "against the truth", "fit"
-    for function, samples, features, options, noisy, true, seconds in results("functions"):
+    for function, samples, features, options, noisy, true, seconds in results("functions")[1:]:
         options = f"``{options}``" if options else ""
         yield FUNCTIONS[function], samples, features, options, noisy, true, f"{seconds}{SPACE}s"
 
@@ -279,6 +325,17 @@ def write(app):
     """Write all tables."""
     target = DOCS / "generated"
     target.mkdir(exist_ok=True)
-    for each in (kernels, accuracy, speed, searches, coverage, coverage_by_place, learning, functions):
+    for each in (
+        kernels,
+        accuracy,
+        speed,
+        searches,
+        threads,
+        devices,
+        coverage,
+        coverage_by_place,
+        learning,
+        functions,
+    ):
         with open(target / f"{each.__name__}.csv", "w", newline="") as file:
             csv.writer(file).writerows(each())
