@@ -13,6 +13,10 @@ from threadpoolctl import ThreadpoolController
 # Numbers in a batch of whole rows: several such arrays are alive at once.
 _BATCH_NUMBERS = 2**18
 
+# Tiles that work is split into, at most, where they may be of any size: enough for many threads to share them evenly,
+# and few, as a thread holds the interpreter's lock from the end of one to the start of the next.
+_TILES = 32
+
 # Bytes in the largest block that the C library may keep when it is freed, and lend again.
 _KEPT_BYTES = 2**24
 
@@ -40,6 +44,11 @@ def batches(n: int, size: int) -> list[slice]:
 def row_batch(n_columns: int) -> int:
     """How many rows of this length to hold at a time."""
     return max(1, _BATCH_NUMBERS // n_columns)
+
+
+def even_size(n: int, least: int) -> int:
+    """The size of a tile of `n` queries that may be of any size, but for the least that is worth it."""
+    return max(least, -(-n // _TILES))
 
 
 def add_products(sums: np.ndarray, weights: np.ndarray, columns: np.ndarray) -> None:

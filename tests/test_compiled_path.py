@@ -12,8 +12,9 @@ from sknw._algorithms.brute import _ladder
 from sknw._algorithms.brute._path import PairPath
 from sknw._compiled import _readiness
 from sknw._fit import _compiled_errors, _compiled_lines
-from sknw._fit._gradient import error_gradient
-from sknw._fit._leave_one_out import left_out_of_path, mean_squares_of_path
+from sknw._fit._equivalent_kernels import fits_of_nearest
+from sknw._fit._gradient import error_gradient, left_out_error
+from sknw._fit._leave_one_out import left_out_of, left_out_of_path, mean_squares_of_path, mean_squares_with_ridges
 
 pytest.importorskip("numba")
 
@@ -129,7 +130,9 @@ def test_lines_at_many_bandwidths_are_those_of_numpy(kernel, weights, rng, monke
         want = [each.predictions for each in left_out_of_path(PairPath(problem, indices), MULTIPLES, "nearest")]
         use(monkeypatch, "compiled")
         assert _compiled_lines.are_compiled(problem, len(indices), len(MULTIPLES))
-        got = problem.rows.frame.offset + _compiled_lines.fits_left_out(problem, indices, MULTIPLES, 2)
+        got = (
+            problem.rows.frame.offset + _compiled_lines.fits_left_out(problem, indices, MULTIPLES, [ridge], 2)[0][:, 0]
+        )
         known = ~np.isnan(got[:, :, 0])
         assert known[:10].mean() > 0.9
         assert not known[-1].any()
@@ -164,7 +167,7 @@ def test_what_loops_do_not_serve_is_left_to_numpy(rng, monkeypatch):
     assert not _ladder.is_compiled(make_problem(x, degree=1), 50, 5)
     assert not _ladder.is_compiled(make_problem(x, metric="cityblock"), 50, 5)
     assert not _compiled_errors.are_compiled(make_problem(x, "epanechnikov"), 50)
-    for others in ({"kernel": "epanechnikov", "degree": 1}, {"degree": 0}, {"degree": 2}):
+    for others in ({"kernel": "epanechnikov", "degree": 1}, {"degree": 2}):
         assert not _compiled_lines.are_compiled(make_problem(x, **others), 50, 5)
 
 
@@ -193,3 +196,43 @@ def test_attention_learns_the_same(rng, monkeypatch):
     model = AttentionRegressor(n_heads=2, random_state=0)
     want, got = with_both(monkeypatch, lambda: model.fit(x, labels).predict(x))
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("degree", [0, 1])
+@pytest.mark.parametrize("kernel", ["gaussian", "exponential", "cauchy"])
+def test_errors_with_ridges_are_those_of_numpy(kernel, degree, rng, monkeypatch):
+    x, y, weight = samples(rng, n_outputs=2)
+    problem = make_problem(x, kernel, 2.0, y=y, sample_weight=weight, degree=degree, ridge=0.1 * degree)
+    indices, ridges = np.flatnonzero(weight)[::2], (0.1, 0.003, 2.5) if degree else (0.0,)
+    given = problem, ridges, "brute", "nearest", None, indices
+    want, got = with_both(monkeypatch, lambda: mean_squares_with_ridges(*given))
+    np.testing.assert_allclose(got, want, rtol=1e-9)
+    for ridge, error in zip(ridges, want, strict=True):
+        alone = left_out_of(replace(problem, ridge=ridge), "brute", "nearest", None, indices)
+        np.testing.assert_allclose(alone.mean_square, error, rtol=1e-9)
+
+
+@pytest.mark.parametrize("inner_loop", ["numpy", "compiled"])
+@pytest.mark.parametrize("bandwidth", [1.0, 0.02])
+def test_an_error_alone_is_that_beside_its_gradient(bandwidth, inner_loop, rng, monkeypatch):
+    use(monkeypatch, inner_loop)
+    x, y = rng.normal(size=(300, 5)), rng.normal(size=(300, 2))
+    problem = make_problem(x, "exponential", bandwidth, y=y, degree=1, ridge=0.01)
+    assert left_out_error(problem, np.arange(300)) == error_gradient(problem, np.arange(300)).error
+
+
+def test_lines_that_hang_by_the_nearest_keys_are_those_of_numpy(rng, monkeypatch):
+    x, y = rng.normal(size=(400, 8)), rng.normal(size=(400, 1))
+    problem, indices = replace(make_problem(x, y=y, degree=1), limit=3.0), np.arange(400)
+    multiples = np.array([0.5, 0.1, 0.03, 1e-3, 1e-4])
+    use(monkeypatch, "numpy")
+    want = [each.predictions for each in left_out_of_path(PairPath(problem, indices), multiples, "nearest")]
+    use(monkeypatch, "compiled")
+    fits, faint = _compiled_lines.fits_left_out(problem, indices, multiples, [0.0], None)
+    assert (~np.isnan(fits[0, 0, :, 0])).mean() > 0.5
+    assert faint[2:, 0].mean() > 0.9
+    which, sample = np.nonzero(faint[:, 0])
+    got = fits_of_nearest(problem, problem.distance.keys[sample], sample, multiples[which], 2)
+    assert not np.isnan(got).any()
+    expected = np.array(want)[which, sample] - problem.rows.frame.offset
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-9 * np.ptp(y))

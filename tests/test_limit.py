@@ -354,3 +354,17 @@ def test_a_query_on_a_sample_beside_one_that_is_not(kernel):
     assert (model.attention_weights([[0.0], [9.0]]) >= -1e-9).all()
     fits = model.predict([[0.0], [9.0]])
     assert ((fits >= 0) & (fits <= 1)).all()
+
+
+def test_steep_lines_hold_the_limit(rng):
+    # Of a line through keys that nearly lie in a plane, weights in single precision tell nothing.
+    x, y = rng.normal(size=(300, 3)) + 1e3, rng.normal(size=(300, 2)) + 5
+    x[:40] *= [1, 1, 1.01]
+    weight = rng.choice([0.0, 0.3, 1.0], 300)
+    model = LocalPolynomialRegressor(bandwidth=np.array([1.0, 0.7, 2.0]) * 100 / 2**10, limit=1.5)
+    i = np.flatnonzero(weight)[82]
+    left_out = model.fit(x, y, weight).predict(None)[i]
+    weight[i] = 0
+    model.fit(x, y, weight)
+    assert np.abs(model.attention_weights(x[[i]])).sum() < 1.5 * (1 + 1e-6)
+    np.testing.assert_allclose(model.predict(x[[i]])[0], left_out, atol=1e-7)

@@ -52,6 +52,25 @@ def test_tree_is_right_with_many_keys(case, n_features, kernel):
         np.testing.assert_allclose(mean_of(fitted, X[own], own), want, rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("kernel", ["gaussian", "exponential", "epanechnikov"])
+def test_keys_that_are_all_in_one_place(kernel):
+    X, y = np.full((70, 3), 2.0), np.arange(70.0)
+    fitted = build("tree", make_problem(X, kernel, 0.5, y=y))
+    np.testing.assert_allclose(mean_of(fitted, X), y.mean())
+
+
+@pytest.mark.parametrize("bandwidth", [0.001, 0.3])
+@pytest.mark.parametrize(("unit", "lightest"), [(1e-35, 1.0), (1e35, 1.0), (1.0, 1e-35)])
+def test_targets_and_weights_that_single_precision_does_not_hold(unit, lightest, bandwidth):
+    X = many_rows("normal", 3, 1500)
+    rng = np.random.default_rng(1)
+    y, weight = unit * rng.normal(size=len(X)), lightest ** rng.uniform(size=len(X))
+    Q = np.concatenate([X[::40], X[::40] + 0.3])
+    fitted = build("tree", make_problem(X, "gaussian", bandwidth, y=y, sample_weight=weight))
+    want = (weights(LOG_PROFILES["gaussian"], distances(Q, X, bandwidth), weight) @ y).astype(float)
+    np.testing.assert_allclose(mean_of(fitted, Q) / unit, want / unit, rtol=0, atol=1e-9)
+
+
 @pytest.mark.parametrize("fallback", ["nearest", "mean", "nan"])
 @pytest.mark.parametrize("kernel", ["boxcar", "epanechnikov", "gaussian", "exponential"])
 def test_sparse_rows_of_many_keys(kernel, fallback):

@@ -31,6 +31,10 @@ class Path(Protocol):
         """
 
     @abstractmethod
+    def take(self, some: np.ndarray) -> Path:
+        """The path of some of the keys."""
+
+    @abstractmethod
     def nearest(self, queries: np.ndarray, excluded: np.ndarray | None = None) -> Nearest:
         """The nearest keys, ties included, at any bandwidth, for the keys of its indices, each without itself."""
 

@@ -16,7 +16,7 @@ from scipy.optimize import minimize
 
 from sknw._algorithms import serving
 from sknw._fit._gradient import error_gradient, fitted_slopes
-from sknw._fit._leave_one_out import left_out_of, mean_squares_of_path
+from sknw._fit._leave_one_out import left_out_of, mean_squares_of_path, mean_squares_with_ridges
 from sknw._problem._bases import BASES
 from sknw._problem._problem import Problem
 from sknw._selection._criteria import SearchOptions
@@ -214,12 +214,11 @@ def isotropic_bandwidth(problem: Problem, options: SearchOptions) -> Isotropic:
     part = problem.take(some)
 
     @cache
-    def left_out(exponent):
-        return left_out_of(problem.with_bandwidth(unit * _RATIO**exponent), *options.errors, some)
+    def errors(exponent):
+        return mean_squares_with_ridges(problem.with_bandwidth(unit * _RATIO**exponent), ridges, *options.errors, some)
 
-    @cache
     def error(exponent, ridge):
-        return _error_with_ridge(left_out(exponent), ridge)
+        return errors(exponent)[ridges.index(ridge)]
 
     exponent = _best_exponent(part.with_bandwidth(unit), options)
     for _ in range(2):
@@ -256,20 +255,16 @@ def _best_exponent(problem, options):
 
 def given_metric(problem: Problem, components: np.ndarray, options: SearchOptions) -> LearnedMetric:
     """The metric of a given matrix, with the ridge that suits it."""
-    left_out = left_out_of(problem.project(components), *options.errors, _evenly(problem, _SEARCH_ROWS))
     ridges = _RIDGES if _has_lines(problem) else (0.0,)
-    return LearnedMetric(components, min(ridges, key=lambda ridge: _error_with_ridge(left_out, ridge)))
+    some = _evenly(problem, _SEARCH_ROWS)
+    errors = mean_squares_with_ridges(problem.project(components), ridges, *options.errors, some)
+    return LearnedMetric(components, ridges[int(np.argmin(errors))])
 
 
 def uniform_metric(problem: Problem) -> LearnedMetric:
     """The metric where there is nothing to learn: all features count alike."""
     n_features = problem.rows.keys.shape[1]
     return LearnedMetric(np.eye(n_features) / np.sqrt(n_features), _RIDGES[-1] if _has_lines(problem) else 0.0)
-
-
-def _error_with_ridge(left_out, ridge):
-    """The mean squared error with a ridge, from sums that know of none."""
-    return (left_out if ridge == left_out.problem.ridge else left_out.with_ridge(ridge)).mean_square
 
 
 def _has_lines(problem):

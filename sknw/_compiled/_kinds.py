@@ -24,6 +24,9 @@ KINDS = {
     "cosine": 13,
 }
 
+#: The last of those that fall as an exponential does.
+LAST_DECAYING = KINDS["sigmoid"]
+
 #: The last of those that are positive everywhere, their squares apart.
 MAX_POSITIVE = KINDS["constant"]
 

@@ -9,7 +9,7 @@ from sknw._compiled._kinds import BLOCK
 from sknw._compiled._weights import fill_weights
 
 # Of the files that it imports: numba keeps what it compiled until this file changes. `tests/stamps.py` writes it.
-_BUILT_ON = "d1903a4fcc91"
+_BUILT_ON = "7cb51f03e658"
 
 # A Gaussian at h / sqrt(2) is the square of that at h. Each square doubles the relative error, so that after so many
 # the exponential is computed anew. What is squared is raised to the second, which changes no digit of a sum: squares of

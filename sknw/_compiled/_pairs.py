@@ -14,7 +14,7 @@ from sknw._compiled._kinds import BLOCK, KINDS
 from sknw._compiled._weights import fill_weights
 
 # Of the files that it imports: numba keeps what it compiled until this file changes. `tests/stamps.py` writes it.
-_BUILT_ON = "c1095e6f9542"
+_BUILT_ON = "5e8fffbdd93c"
 
 _GAUSSIAN = KINDS["gaussian"]
 _LOG2_E = float(np.log2(np.e))

@@ -5,28 +5,26 @@ from __future__ import annotations
 import numpy as np
 
 from sknw._compiled._jit import EXACT, SUMS, jit, use_wide_vectors
-from sknw._compiled._kinds import KINDS
-from sknw._compiled._tree_leaves import KEYS, LEAVES, MARGIN, fill_gaps, point_of, weighed
-from sknw._compiled._tree_plain import add_epanechnikov, add_gaussian, add_whole, excludes
+from sknw._compiled._tree_groups import (
+    QUERIES,
+    SHELLS,
+    choose,
+    choose_in_reach,
+    fill_edges,
+    fill_further,
+    fill_group_gaps,
+    fill_totals,
+    find_near,
+)
+from sknw._compiled._tree_leaves import KEYS, LEAVES, fill_gaps, point_of, weighed
 from sknw._compiled._weights import fill_weights
 
 # Of the files that it imports: numba keeps what it compiled until this file changes. `tests/stamps.py` writes it.
-_BUILT_ON = "c7c4e9d35cce"
-
-# Queries in a group, at most: neighbours, which look for leaves together.
-QUERIES = 32
-
-# Leaves are met in the order of shells, by their distance.
-_SHELLS = 128
-
-# Of what all far keys of a query may weigh, a leaf may have this share.
-_SHARE = 1 / 64
-
-_GAUSSIAN, _EPANECHNIKOV = KINDS["gaussian"], KINDS["epanechnikov"]
+_BUILT_ON = "db62dde95e6c"
 
 
 @jit(EXACT)
-def fill_sums(scale, kernel, limits, leaves, terms, queries, sums):
+def fill_sums(scale, kernel, far, ends, leaves, terms, queries, sums):
     """Add up the sums of some queries, of which each QUERIES are a group.
 
     Parameters
@@ -35,9 +33,11 @@ def fill_sums(scale, kernel, limits, leaves, terms, queries, sums):
         Floats that squared differences of coordinates are multiplied by, or any integers.
     kernel : (int, float)
         What `fill_weights` calls it, and a factor of squared distances.
-    limits : (far, reach, highest)
-        What keys that are left out may weigh, in relation to a sum. Of each group, the squared distance beyond which no
-        key matters, and one within which each query has a key, or zero.
+    far : float
+        What keys that are left out may weigh, in relation to a sum; zero for a kernel that ends.
+    ends : (reach, highest)
+        Of each group, the squared distance beyond which no key matters, and one within which each query has a key, or
+        zero.
     leaves : (keys, values, boxes, blocks, weight, moments)
         The first four as `fill_near_squares` takes them; the total weight of each leaf; and sums over each of the
         values, of these times coordinates, and times their squares, about its middle:
@@ -51,15 +51,19 @@ def fill_sums(scale, kernel, limits, leaves, terms, queries, sums):
     sums : ndarray of shape (n_queries, n_columns)
         Of zeros, to be added to.
     """
-    (kind, factor), (far, reach, highest), (roots, factors, origin) = kernel, limits, terms
-    keys, values, boxes, blocks, weight, moments = leaves
-    points, excluded, t0 = queries
-    near, shells, further = np.empty(len(weight), np.int64), np.empty(len(weight), np.int64), np.empty(_SHELLS)
-    group, chosen, units = np.empty((len(scale), QUERIES)), np.empty(QUERIES, np.int64), np.empty(QUERIES)
-    left_out, gaps, bounds = np.empty(QUERIES), np.empty(QUERIES), np.empty(QUERIES)
+    keys, values, boxes, blocks, weight, _ = leaves
+    (kind, factor), (reach, highest), (points, excluded, t0) = kernel, ends, queries
+    near, shells, further = np.empty(len(weight), np.int64), np.empty(len(weight), np.int64), np.empty(SHELLS)
+    corners, group = np.empty((2, len(scale))), np.empty((len(scale), QUERIES))
+    edges, heights = np.empty(SHELLS), np.empty(SHELLS)
+    chosen, rest = (np.empty(QUERIES, np.int64), np.empty(QUERIES)), (np.empty(QUERIES, np.int64), np.empty(QUERIES))
+    gaps, bounds, totals, left_out = np.empty(QUERIES), np.empty(QUERIES), np.empty(QUERIES), np.empty(QUERIES)
+    reached, spent, choices = (
+        (gaps, bounds, np.full(QUERIES, np.inf)),
+        (totals, left_out, np.zeros(QUERIES)),
+        np.empty(QUERIES),
+    )
     columns, squares, weights = np.empty((sums.shape[1], KEYS)), np.empty((QUERIES, KEYS)), np.empty((QUERIES, KEYS))
-    corners, some_excluded, last = np.empty((2, len(scale))), excluded.max() >= 0, sums.shape[1] - 1
-    is_plain = kind in (_GAUSSIAN, _EPANECHNIKOV) and len(factors) == 2 and factors.max() < 0
     for number in range(len(reach)):
         start, stop = number * QUERIES, min((number + 1) * QUERIES, len(points))
         n_near = find_near(
@@ -67,33 +71,27 @@ def fill_sums(scale, kernel, limits, leaves, terms, queries, sums):
         )
         left_out.fill(0.0)
         if far > 0:
-            _fill_further(kind, factor, reach[number], highest[number : number + 1], further)
-        elif is_plain:
-            n_near = add_whole(
-                scale, factor, reach[number], boxes, moments, corners, points, excluded, start, stop, near, n_near, sums
-            )
+            fill_edges(reach[number], highest[number], edges)
+            _fill_rows(kind, factor, highest, number, 1, SHELLS, edges, heights)
+            fill_further(heights, further)
         for place in range(n_near):
-            leaf, lowest = near[place], np.inf
-            _fill_group_gaps(scale, boxes, leaf, group, t0, start, stop, gaps)
+            leaf = near[place]
+            fill_group_gaps(scale, boxes, leaf, group, t0, start, stop, gaps)
             if far > 0:
-                for row in range(start, stop):
-                    lowest = min(lowest, sums[row, last])
-                if further[shells[place]] <= far * lowest:
+                if further[shells[place]] <= far * fill_totals(sums, start, stop, totals):
                     break
                 _fill_rows(kind, factor, t0, start, stop - start, 1, gaps, bounds)
-                n_chosen = _choose(gaps, bounds, weight[leaf], far, sums, t0, start, stop, left_out, chosen, units)
+                n_chosen, _ = choose(
+                    reached, weight[leaf], (far, 0.0), spent, t0, start, stop - start, choices, chosen, rest
+                )
             else:
-                n_chosen = _choose_in_reach(gaps, reach[number], t0, start, stop, chosen, units)
-            if not is_plain or (some_excluded and excludes(excluded, chosen, n_chosen, leaf)):
-                _fill_columns(keys, values, leaf, roots, factors, origin, columns)
-                for i in range(n_chosen):
-                    fill_squares(scale, keys, leaf, point_of(scale, points, chosen[i]), units[i], squares, i)
-                _fill_rows(kind, factor, units, 0, n_chosen, KEYS, squares.reshape(-1), weights.reshape(-1))
-                _add(weights, n_chosen, chosen, columns, excluded, leaf, sums)
-            elif kind == _GAUSSIAN:
-                add_gaussian(scale, factor, keys, values, leaf, points, chosen, units, n_chosen, sums)
-            else:
-                add_epanechnikov(scale, factor, keys, values, leaf, points, chosen, n_chosen, sums)
+                n_chosen = choose_in_reach(gaps, reach[number], t0, start, stop - start, *chosen)
+            _fill_columns(keys, values, leaf, terms, columns)
+            for i in range(n_chosen):
+                point = point_of(scale, points, chosen[0][i])
+                fill_squares(scale, keys, leaf, point, chosen[1][i], squares, i)
+            _fill_rows(kind, factor, chosen[1], 0, n_chosen, KEYS, squares.reshape(-1), weights.reshape(-1))
+            _add(weights, n_chosen, chosen[0], columns, excluded, leaf, sums)
 
 
 @jit(EXACT)
@@ -108,96 +106,9 @@ def _fill_rows(kind, factor, t0, start, n_rows, size, squares, weights):
 
 
 @jit(EXACT)
-def _fill_further(kind, factor, reach, highest, further):
-    """Replace the weight of each shell by what it and those behind it add to a sum at most."""
-    edges, heights, beyond = np.empty(_SHELLS), np.empty(_SHELLS), 0.0
-    for shell in range(_SHELLS):
-        edges[shell] = max(reach * (shell / _SHELLS) * MARGIN - highest[0], 0.0)
-    _fill_rows(kind, factor, highest, 0, 1, _SHELLS, edges, heights)
-    for shell in range(_SHELLS - 1, -1, -1):
-        beyond += further[shell] * heights[shell]
-        further[shell] = beyond
-
-
-@jit(EXACT)
-def find_near(scale, reach, points, start, stop, boxes, blocks, weight, corners, group, near, shells, further):
-    """Fill in the leaves that may matter to a group, the nearest first, and their weight by shells; say how many."""
-    of_blocks, of_leaves = np.empty(blocks.shape[3]), np.empty(LEAVES)
-    for j in range(len(scale)):
-        corners[0, j], corners[1, j] = np.inf, -np.inf
-        for row in range(start, stop):
-            group[j, row - start] = points[row, j]
-            corners[0, j], corners[1, j] = min(corners[0, j], points[row, j]), max(corners[1, j], points[row, j])
-    low, high = point_of(scale, corners, 0), point_of(scale, corners, 1)
-    found, shell_of, starts = np.empty(len(near), np.int64), np.empty(len(near), np.int64), np.zeros(_SHELLS, np.int64)
-    further.fill(0.0)
-    n_near = 0
-    fill_gaps(scale, blocks, 0, low, high, of_blocks)
-    for block in range(len(of_blocks)):
-        if of_blocks[block] > reach:
-            continue
-        fill_gaps(scale, boxes, block, low, high, of_leaves)
-        for i in range(LEAVES):
-            leaf = block * LEAVES + i
-            if of_leaves[i] <= reach and weight[leaf] > 0:
-                shell = min(int(of_leaves[i] / reach * _SHELLS), _SHELLS - 1)
-                found[n_near], shell_of[n_near] = leaf, shell
-                starts[shell] += 1
-                further[shell] += weight[leaf]
-                n_near += 1
-    end = n_near
-    for shell in range(_SHELLS - 1, -1, -1):  # from counts to where they start
-        end -= starts[shell]
-        starts[shell] = end
-    for i in range(n_near):
-        shell = shell_of[i]
-        near[starts[shell]], shells[starts[shell]] = found[i], shell
-        starts[shell] += 1
-    return n_near
-
-
-@jit(EXACT)
-def _fill_group_gaps(scale, boxes, leaf, group, t0, start, stop, gaps):
-    """Fill in squared distances that the keys of a leaf have at least from each query, less t0 if they are more."""
-    block, i = leaf // LEAVES, leaf % LEAVES
-    for row in range(stop - start):
-        gaps[row] = 0.0
-    for j in range(len(scale)):
-        low, high = boxes[0, j, block, i], boxes[1, j, block, i]
-        for row in range(stop - start):
-            below, above = low - group[j, row], group[j, row] - high
-            step = max(below if below > above else above, 0.0)
-            gaps[row] += MARGIN * weighed(scale, j, step * step)
-    for row in range(stop - start):
-        gaps[row] = max(gaps[row] - t0[start + row], 0.0)
-
-
-@jit(EXACT)
-def _choose(gaps, bounds, weight, far, sums, t0, start, stop, left_out, chosen, units):
-    """Choose the queries to which a leaf matters: without branches, which nobody could predict."""
-    n_chosen, last = 0, sums.shape[1] - 1
-    for i in range(stop - start):
-        bound, allowed = bounds[i] * weight, far * sums[start + i, last]
-        matters = (gaps[i] == 0) | (bound > min(_SHARE * allowed, allowed - left_out[i]))
-        left_out[i] += 0.0 if matters else bound
-        chosen[n_chosen], units[n_chosen] = start + i, t0[start + i]
-        n_chosen += matters
-    return n_chosen
-
-
-@jit(EXACT)
-def _choose_in_reach(gaps, reach, t0, start, stop, chosen, units):
-    """The same for a kernel that ends."""
-    n_chosen = 0
-    for i in range(stop - start):
-        chosen[n_chosen], units[n_chosen] = start + i, t0[start + i]
-        n_chosen += gaps[i] <= reach
-    return n_chosen
-
-
-@jit(EXACT)
-def _fill_columns(keys, values, leaf, roots, factors, origin, columns):
+def _fill_columns(keys, values, leaf, terms, columns):
     """Make the columns that are summed over a leaf."""
+    roots, factors, origin = terms
     for column in range(len(columns) - 1, -1, -1):
         root, j = roots[column], factors[column]
         if j < 0:

@@ -8,10 +8,10 @@ import numpy as np
 
 from sknw._compiled._exp2 import exp2
 from sknw._compiled._jit import EXACT, jit, use_wide_vectors
-from sknw._compiled._kinds import SQUARED
+from sknw._compiled._kinds import LAST_DECAYING, SQUARED
 
 # Of the files that it imports: numba keeps what it compiled until this file changes. `tests/stamps.py` writes it.
-_BUILT_ON = "af92af9d88b7"
+_BUILT_ON = "e98f32c706ef"
 
 _LOG2_E = float(np.log2(np.e))
 
@@ -28,17 +28,17 @@ def fill_weights(kind, factor, t0, dt, weights):
     dt, weights : arrays of shape (n,); they may be the same
     """
     base = kind % SQUARED
-    if base <= 4:
-        _fill_decaying(base, factor, t0, dt, weights)
+    if base <= LAST_DECAYING:
+        fill_decaying(base, factor, t0, dt, weights)
     else:
-        _fill_algebraic(base, factor, t0, dt, weights)
+        fill_algebraic(base, factor, t0, dt, weights)
     if kind >= SQUARED:
         for j in range(len(weights)):
             weights[j] *= weights[j]
 
 
 @jit(EXACT)
-def _fill_decaying(kind, factor, t0, dt, weights):
+def fill_decaying(kind, factor, t0, dt, weights):
     """The same for kernels that fall as an exponential does."""
     use_wide_vectors()
     number = dt.dtype.type
@@ -72,7 +72,7 @@ def _fill_decaying(kind, factor, t0, dt, weights):
 
 
 @jit(EXACT)
-def _fill_algebraic(kind, factor, t0, dt, weights):
+def fill_algebraic(kind, factor, t0, dt, weights):
     """The same for kernels without an exponential."""
     use_wide_vectors()
     number = dt.dtype.type

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from sknw._compiled import _readiness
-from sknw._compiled._kinds import CHUNK, MAX_POSITIVE, PADDING, kind_of
+from sknw._compiled._kinds import KINDS, MAX_POSITIVE, PADDING, kind_of
+from sknw._fit._compiled_rows import MAX_RADIUS_SQUARE, TILE, CompiledRows
 from sknw._problem._problem import Problem
+from sknw._tiles import batches
 
 # About what a pair takes in NumPy, and what each number adds to that which is summed.
 _SECONDS, _SECONDS_OF_VALUE = 1.5e-8, 3e-10
-
-# Where the logarithm of the weight of the farthest key is above this, sums in units of K(0) do not underflow.
-_LOWEST_LOG = -500.0
-
-# Up to this square of the largest distance from the centre, in bandwidths, differences of centred coordinates give
-# squared distances to ten digits.
-MAX_RADIUS_SQUARE = 1e8
 
 
 class Changes(NamedTuple):
@@ -43,6 +37,22 @@ class Changes(NamedTuple):
     by_key: np.ndarray
 
 
+class Errors(Protocol):
+    """The changes of samples of a problem."""
+
+    def __call__(self, samples: np.ndarray, factors: np.ndarray) -> Changes:
+        """The changes of samples of these indices.
+
+        Parameters
+        ----------
+        factors : ndarray of shape (n_samples, n_outputs)
+            What squared errors are multiplied by, to be added up.
+        """
+
+    def error(self, samples: np.ndarray, factors: np.ndarray) -> float:
+        """The error among these changes alone."""
+
+
 def are_compiled(problem: Problem, n_samples: int) -> bool:
     """Whether compiled loops are to compute the changes of so many samples."""
     kind = kind_of(problem.kernel)
@@ -51,7 +61,7 @@ def are_compiled(problem: Problem, n_samples: int) -> bool:
     if problem.distance.radius_square > MAX_RADIUS_SQUARE or not problem.conditions.varies.all():
         return False
     seconds = n_samples * len(problem.rows) * (_SECONDS + _SECONDS_OF_VALUE * problem.n_values)
-    return seconds >= _readiness.LEAST_SECONDS and _readiness.is_worth("errors", seconds)
+    return seconds >= _readiness.LEAST_SECONDS and _readiness.is_worth("lines", seconds)
 
 
 class CompiledErrors:
@@ -63,73 +73,85 @@ class CompiledErrors:
         One that `are_compiled` serves.
     points : ndarray of shape (n_keys, n_points)
         What changes are summed with.
-    others : callable
-        (samples, factors) -> Changes, for samples of which their sums tell too little.
+    others : Errors
+        The changes of samples of which their sums tell too little.
     """
 
-    def __init__(self, problem: Problem, points: np.ndarray, others: Callable[..., Changes]):
-        self._others = others
-        rows, distance, conditions = problem.rows, problem.distance, problem.conditions
-        self._kind, self._rows, self._points = kind_of(problem.kernel), rows, points
-        keys, self._targets = distance.centred(distance.keys).T, rows.targets - rows.frame.offset
-        ones = np.ones((1, len(rows)))
-        terms = keys[: problem.basis.n_expanded(len(keys))]
-        self._n_terms, unit = len(terms), np.square(np.broadcast_to(distance.scaled_bandwidth, len(keys)))
-        self._penalty, self._least = (
-            (np.broadcast_to(each, len(keys)) / unit)[: len(terms)]
-            for each in (conditions.penalty, conditions.least_variances)
-        )
-        farthest = 2 * np.sqrt([distance.radius_square])
-        self._from_nearest = bool(problem.kernel.log_profile(farthest)[0] < _LOWEST_LOG)
-        self._keys, self._about = in_chunks(keys), in_chunks(np.vstack([ones, terms, self._targets.T]))
-        self._in_chunks = in_chunks(np.vstack([points.T, ones]))
-        self._weight = np.ascontiguousarray(in_chunks(rows.relative_weight[None])[:, 0])
+    def __init__(self, problem: Problem, points: np.ndarray, others: Errors):
+        self._others, self._targets = others, problem.rows.targets - problem.rows.frame.offset
+        self._rows, self._kind = CompiledRows(problem), kind_of(problem.kernel)
+        self._from_nearest, conditions = self._rows.may_underflow(1.0), problem.conditions
+        self._penalty = self._rows.in_bandwidths(conditions.penalty)
+        self._least = self._rows.in_bandwidths(conditions.least_variances)
+        self._columns = np.zeros((self._rows.weight.size, points.shape[1] + 1))
+        weight = problem.rows.relative_weight[:, None]
+        np.multiply(np.hstack([points, np.ones_like(weight)]), weight, out=self._columns[: len(points)])
 
     def __call__(self, samples: np.ndarray, factors: np.ndarray) -> Changes:
-        """The changes of samples of these indices.
-
-        Parameters
-        ----------
-        factors : ndarray of shape (n_samples, n_outputs)
-            What squared errors are multiplied by, to be added up.
-        """
-        from sknw._compiled._gradient import add_errors  # it imports numba
-
-        own = 1 - 1 / np.maximum(self._rows.counts[samples], 1)
-        fits, slopes = np.zeros((2, *factors.shape))
-        sums = np.zeros((len(samples), self._in_chunks.shape[1]))
-        by_key = add_errors(
-            self._kind,
-            self._from_nearest,
-            samples,
-            own,
-            factors,
-            self._keys,
-            self._about,
-            self._n_terms,
-            self._weight,
-            self._penalty,
-            self._least,
-            self._in_chunks,
-            fits,
-            slopes,
-            sums,
-        )
-        sums, by_key = sums[:, : self._points.shape[1] + 1], by_key.ravel()[: len(self._rows)]
-        unknown = np.flatnonzero(np.isnan(fits[:, 0]))
-        errors = self._targets[samples] - fits
-        errors[unknown] = 0
-        scaled = errors * factors
-        error, by_ridge = (scaled * errors).sum(), -2 * (scaled * slopes).sum()
-        if len(unknown):
-            others = self._others(samples[unknown], factors[unknown])
+        """The changes of samples of these indices."""
+        by_key, unknown = np.zeros(self._rows.weight.shape), []
+        sums, error, by_ridge = np.empty((len(samples), self._columns.shape[1])), 0.0, 0.0
+        for some in batches(len(samples), TILE):
+            lines, changes, errors, ridge_slopes = self._changes(samples[some], factors[some], by_key)
+            sums[some] = np.dot(changes, self._columns)
+            error += (errors * errors * factors[some]).sum()
+            by_ridge -= 2 * (errors * ridge_slopes * factors[some]).sum()
+            unknown.append(some.start + np.flatnonzero(~lines.told))
+        by_key, left = by_key.ravel()[: len(self._targets)], np.concatenate(unknown)
+        if len(left):
+            others = self._others(samples[left], factors[left])
             error, by_ridge, by_key = error + others.error, by_ridge + others.by_ridge, by_key + others.by_key
-            sums[unknown] = others.sums
+            sums[left] = others.sums
         return Changes(error, by_ridge, sums, by_key)
 
+    def error(self, samples: np.ndarray, factors: np.ndarray) -> float:
+        """The error among these changes alone."""
+        error, unknown = 0.0, []
+        for some in batches(len(samples), TILE):
+            lines, errors, *_ = self._lines(samples[some])
+            error += (errors * errors * factors[some]).sum()
+            unknown.append(some.start + np.flatnonzero(~lines.told))
+        left = np.concatenate(unknown)
+        return error + self._others.error(samples[left], factors[left]) if len(left) else error
 
-def in_chunks(rows: np.ndarray) -> np.ndarray:
-    """Rows over keys as compiled loops take them: (n_chunks, n_rows + PADDING, CHUNK)."""
-    padded = np.zeros((len(rows) + PADDING, -(-rows.shape[1] // CHUNK) * CHUNK))
-    padded[: len(rows), : rows.shape[1]] = rows
-    return np.ascontiguousarray(padded.reshape(len(padded), -1, CHUNK).swapaxes(0, 1))
+    def _changes(self, samples, factors, by_key):
+        """The lines of a few samples, changes by each squared distance, errors, and derivatives by the ridge."""
+        from sknw._compiled._gradient import make_changes  # it imports numba
+
+        lines, errors, rows, t = self._lines(samples)
+        shape = len(rows), *self._rows.weight.shape
+        ridge_slopes = -np.einsum("ki,i,koi->ko", lines.slopes[:, 0], self._penalty, lines.slopes[:, 1:])
+        given = _combinations(lines, errors * factors, ridge_slopes)
+        make_changes(self._rows.about, *given, rows.reshape(shape), t.reshape(shape), by_key)
+        return lines, t, errors, ridge_slopes
+
+    def _lines(self, samples):
+        """The lines of a few samples, errors, rows of the kernel matrix, and slopes of the kernel's logarithm."""
+        from sknw._compiled._gradient import make_exponential, make_slopes  # they import numba
+
+        t, lowest = self._rows.squares(samples, self._from_nearest)
+        rows = np.empty_like(t)
+        if self._kind == KINDS["exponential"]:
+            make_exponential(lowest, t, rows)
+            self._rows.put_own(rows, samples)
+        else:
+            self._rows.fill(rows, samples, 1.0, t, lowest)
+            make_slopes(self._kind, lowest, t)
+        lines = self._rows.lines(samples, self._rows.moments(rows), self._penalty, self._least)
+        lines.total[~lines.told] = 1
+        return lines, np.where(lines.told[:, None], self._targets[samples] - lines.fits, 0), rows, t
+
+
+def _combinations(lines, errors, ridge_slopes):
+    """What rows of `CompiledRows.about` are multiplied by to be the residuals that count, and the equivalent kernel.
+
+    And what the ridge adds.
+    """
+    n_terms, factors = lines.slopes.shape[2], 4 * errors / lines.total[:, None]
+    residuals, levers = np.zeros((2, len(factors), 1 + lines.means.shape[1] + PADDING))
+    residuals[:, 1 : 1 + n_terms] = -np.einsum("ko,koi->ki", factors, lines.slopes[:, 1:])
+    residuals[:, 1 + n_terms : -PADDING] = factors
+    residuals[:, 0] = -np.einsum("ki,ki->k", residuals[:, 1:-PADDING], lines.means)
+    levers[:, 1 : 1 + n_terms] = lines.slopes[:, 0]
+    levers[:, 0] = 1 - np.einsum("ki,ki->k", lines.slopes[:, 0], lines.means[:, :n_terms])
+    return residuals, levers, (factors * ridge_slopes).sum(axis=1)

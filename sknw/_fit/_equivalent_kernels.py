@@ -18,6 +18,7 @@ import numpy as np
 from sknw._problem._conditions import Conditions
 from sknw._problem._definition import kernel_rows
 from sknw._problem._local_fit import EquivalentKernel, are_faint, equivalent_kernel, fits_of_kernels
+from sknw._problem._monomials import monomials
 from sknw._problem._problem import Problem
 from sknw._problem._reach import Queries, nearest_places, nearest_reach, whole_reach
 from sknw._problem._sums import Sums
@@ -32,10 +33,17 @@ _MAX_ROUNDING = 1e-12
 # Sums of squared weights, over the shares, above which a kernel has to be made from the keys to be limited.
 _MAX_SQUARE = 1e6
 
-# Up to this square of the largest distance from the middle, in bandwidths, single precision serves; it errs by less
-# than the second, a share, then. No squared distance is as large as the third, and weights below the exponential of the
-# fourth, which would be subnormal, count as that. The fifth stands for a squared distance of zero.
-_MAX_RADIUS_SQUARE, _SURELY_BELOW, _FAR, _LOWEST_LOG, _NEAR = 1e4, 0.98, 1e6, -80.0, 1e-20
+# Up to this square of the largest distance from the middle, in bandwidths, and for levers whose parts are below the
+# second, single precision serves; it errs by less than the third, a share, then. No squared distance is as large as the
+# fourth, and weights below the exponential of the fifth, which would be subnormal, count as that. The sixth stands for
+# a squared distance of zero.
+_MAX_RADIUS_SQUARE, _STEEP, _SURELY_BELOW, _FAR, _LOWEST_LOG, _NEAR = 1e4, 1e4, 0.98, 1e6, -80.0, 1e-20
+
+# Places that lines are first seen to hang by, beside one for each coordinate.
+_FEW_PLACES = 4
+
+# Queries that a thread looks at together.
+_TILE = 1024
 
 # Numbers of queries, keys and coordinates that are held at a time.
 _NUMBERS = 2**20
@@ -124,6 +132,38 @@ def equivalent_kernels(
     return found
 
 
+def fits_of_nearest(
+    problem: Problem, queries: np.ndarray, left_out: np.ndarray, multiples: np.ndarray, n_jobs: int | None = None
+) -> np.ndarray:
+    """The fits of lines that hang by the keys next to queries alone, without the offset: (n_queries, n_outputs).
+
+    NaN for queries for which other keys matter.
+
+    Parameters
+    ----------
+    left_out : ndarray of shape (n_queries,)
+        For each query the index of a row of which one sample does not count.
+    multiples : ndarray of shape (n_queries,)
+        Of the problem's bandwidth, which each query has.
+    """
+    near = _nearest_places(problem, queries, np.ones(len(queries), dtype=bool), left_out)
+    conditions, terms = problem.distance.conditions(problem.ridge, multiples), monomials(queries.shape[1], 1)
+    flagged = Queries(queries, left_out, multiples[:, None], near, conditions)
+    slopes, means = np.zeros((2, *queries.shape))
+    polynomials, of_keys = np.zeros((*queries.shape, problem.rows.targets.shape[1])), np.zeros(len(queries), dtype=bool)
+    kernels = EquivalentKernel(slopes, means, terms)
+    found = EquivalentKernels(problem.empty_sums(len(queries)), kernels, polynomials, of_keys, of_keys.copy())
+
+    def put_nearest(batch):
+        found.of_keys[batch] = True
+        indices = np.arange(batch.start, batch.stop)
+        found.of_keys[indices[_put_nearest(problem, found, indices, flagged.take(batch))]] = False
+
+    map_tiles(put_nearest, len(queries), _TILE, n_jobs)
+    with np.errstate(invalid="ignore"):
+        return np.where(found.of_keys[:, None], found.fits(problem.basis), np.nan)
+
+
 def _from_sums(problem, sums, queries, conditions):
     """Equivalent kernels, those of keys to be made, and those for which the limit has to be looked at."""
     basis = problem.basis
@@ -163,17 +203,30 @@ def _nearest_places(problem, queries, flagged, sample):
 
 def _look_at_keys(problem, found, indices, queries):
     """Put the equivalent kernels of queries that are made from the keys, with all digits of their weights."""
-    known = np.empty(len(indices), dtype=bool)
-    for batch in batches(len(indices), max(1, _NUMBERS // (queries.near.shape[1] * queries.points.shape[1]))):
-        some = queries.take(batch)
-        reach, known[batch] = nearest_reach(problem, some)
-        if known[batch].any():
-            here = np.flatnonzero(known[batch])
-            _put_reach(problem, found, indices[batch][here], some.take(here), reach.take(here))
-    rest = np.flatnonzero(~known)
+    rest = _put_nearest(problem, found, indices, queries)
     for batch in batches(len(rest), max(1, _NUMBERS // problem.rows.keys.size)):
         some = queries.take(rest[batch])
         _put_reach(problem, found, indices[rest[batch]], some, whole_reach(problem, some))
+
+
+def _put_nearest(problem, found, indices, queries):
+    """Put the equivalent kernels of queries that hang by the places next to them alone; and give which others remain.
+
+    A line mostly hangs by few.
+    """
+    n_places, n_coordinates = queries.near.shape[1], queries.points.shape[1]
+    few = (min(n_places, _FEW_PLACES + n_coordinates),) if problem.basis.degree == 1 else ()
+    rest = np.arange(len(queries.points))
+    for n_near in (*few, n_places):
+        known = np.empty(len(rest), dtype=bool)
+        for batch in batches(len(rest), max(1, _NUMBERS // (n_near * n_coordinates))):
+            some = queries.take(rest[batch])
+            reach, known[batch] = nearest_reach(problem, some._replace(near=some.near[:, :n_near]))
+            if known[batch].any():
+                here = np.flatnonzero(known[batch])
+                _put_reach(problem, found, indices[rest[batch][here]], some.take(here), reach.take(here))
+        rest = rest[~known]
+    return rest
 
 
 def _put_reach(problem, found, indices, queries, reach):
@@ -282,7 +335,7 @@ class _SinglePrecision:
     """
 
     def __init__(self, problem, values):
-        self._problem, self._values = problem, values.astype(np.float32)
+        self._problem, self._values, self._largest = problem, values.astype(np.float32), np.abs(values).max(axis=1)
         points = problem.distance.centred(problem.distance.keys)
         lengths = np.square(points).sum(axis=1)
         self._keys = np.vstack([-2 * points.T, lengths, np.ones(len(points))]).astype(np.float32)
@@ -311,7 +364,8 @@ class _SinglePrecision:
         levers += 1
         levers *= weights
         total = np.abs(levers, out=levers).sum(axis=1)
-        return ~(total < _SURELY_BELOW * self._problem.limit * weights.sum(axis=1)) | far[:, 0]
+        steep = np.abs(about_middle) @ self._largest > _STEEP
+        return ~(total < _SURELY_BELOW * self._problem.limit * weights.sum(axis=1)) | far[:, 0] | steep
 
 
 def _drawn_in(problem, queries, sums, slopes, polynomials, shares, levers):

@@ -11,14 +11,13 @@ l, a = 0; with a ridge, a is minus the derivative of the fit by the ridge's loga
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from sknw._accuracy import PRODUCT_UNDERFLOW
-from sknw._fit._compiled_errors import Changes, CompiledErrors, are_compiled
+from sknw._fit._compiled_errors import Changes, CompiledErrors, Errors, are_compiled
 from sknw._fit._equivalent_kernels import equivalent_kernels
 from sknw._kernels import weights_and_log_slopes
 from sknw._problem._definition import relative_rows, sums_of_rows
@@ -211,12 +210,9 @@ def error_gradient(
         Coordinates of the keys, about some centre, that differences are taken of; those of the problem, in bandwidths,
         by default.
     """
-    rows = problem.rows
+    rows, factors = problem.rows, _factors(problem, indices)
     points = problem.distance.centred(problem.distance.keys) if points is None else points
-    factors = rows.sample_weight[indices, None] / rows.sample_weight[indices].sum() * rows.output_scale
-    changes: Callable[..., Changes] = _Errors(problem, points)
-    if are_compiled(problem, len(indices)):
-        changes = CompiledErrors(problem, points, changes)
+    changes = _errors(problem, indices, points)
 
     def tile_gradient(tile):
         error, by_ridge, sums, by_key = changes(indices[tile], factors[tile])
@@ -228,6 +224,25 @@ def error_gradient(
     error, by_metric, by_ridge, by_key = (sum(parts) for parts in zip(*tiles, strict=True))
     by_metric = by_metric + (points.T * (by_key * rows.relative_weight)) @ points
     return ErrorGradient(float(error), by_metric, float(by_ridge))
+
+
+def left_out_error(problem: Problem, indices: np.ndarray, n_jobs: int | None = None) -> float:
+    """The error of `error_gradient`, to the last digit, alone: it takes two thirds of the time."""
+    factors, errors = _factors(problem, indices), _errors(problem, indices, np.empty((len(problem.rows), 0)))
+    size = max(1, TILE_NUMBERS // len(problem.rows))
+    return sum(map_tiles(lambda tile: errors.error(indices[tile], factors[tile]), len(indices), size, n_jobs))
+
+
+def _factors(problem, indices):
+    """What squared errors of samples are multiplied by, to be added up to their mean: (n_indices, n_outputs)."""
+    weight = problem.rows.sample_weight[indices, None]
+    return weight / weight.sum() * problem.rows.output_scale
+
+
+def _errors(problem: Problem, indices: np.ndarray, points: np.ndarray) -> Errors:
+    """What computes the changes of samples of these indices."""
+    errors: Errors = _Errors(problem, points)
+    return CompiledErrors(problem, points, errors) if are_compiled(problem, len(indices)) else errors
 
 
 class _Errors:
@@ -245,18 +260,26 @@ class _Errors:
 
     def __call__(self, samples, factors):
         """The changes of samples of these indices, whose squared errors are multiplied by factors to be added up."""
-        problem, rows = self._problem, self._problem.rows
-        seen, squares, columns = self._keys
-        kernel, slope = weights_and_log_slopes(problem.kernel, squares(samples))
-        kernel = _without_own(problem, samples, kernel, squares)
-        local = LocalTangents(problem, kernel, problem.distance.keys[samples], seen, samples)
-        errors = rows.targets[samples] - rows.frame.offset - local.fits
+        kernel, slope, local, errors = self._local(samples)
         scaled = errors * factors
         change = local.influences(4 * scaled / local.total)
         change *= kernel
         change *= slope
         by_ridge = -2 * (scaled * local.ridge_slopes).sum()
-        return Changes((scaled * errors).sum(), by_ridge, change @ columns, change.sum(axis=0))
+        return Changes((scaled * errors).sum(), by_ridge, change @ self._keys[2], change.sum(axis=0))
+
+    def error(self, samples, factors):
+        """The error among these changes alone."""
+        *_, errors = self._local(samples)
+        return (errors * factors * errors).sum()
+
+    def _local(self, samples):
+        """Rows of the kernel matrix, the slopes of their logarithms, and the fits and errors of samples."""
+        problem, (seen, squares, _) = self._problem, self._keys
+        kernel, slope = weights_and_log_slopes(problem.kernel, squares(samples))
+        kernel = _without_own(problem, samples, kernel, squares)
+        local = LocalTangents(problem, kernel, problem.distance.keys[samples], seen, samples)
+        return kernel, slope, local, problem.rows.targets[samples] - problem.rows.frame.offset - local.fits
 
 
 class _SquaresOfKeys:

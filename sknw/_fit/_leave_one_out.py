@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -12,7 +12,7 @@ from sknw._accuracy import MIN_WEIGHT
 from sknw._algorithms import build
 from sknw._algorithms._protocol import Path
 from sknw._fit._compiled_lines import are_compiled, fits_left_out
-from sknw._fit._equivalent_kernels import equivalent_kernels
+from sknw._fit._equivalent_kernels import equivalent_kernels, fits_of_nearest
 from sknw._fit._fallbacks import FALLBACKS
 from sknw._fit._fit import Fit
 from sknw._fit._predictions import fits_from_sums, fits_in_reach, predict, within_limit
@@ -24,7 +24,7 @@ from sknw._tiles import batches
 _PATH_NUMBERS = 2**21
 
 # More than this share of the samples of a bandwidth are predicted together with the others.
-_MANY = 0.1
+_MANY = 0.5
 
 # Weights that differ by less are of the same fit, but for rounding.
 _ALIKE = 1e-6
@@ -156,7 +156,8 @@ def predict_left_out(fit: Fit, fallback: str, n_jobs: int | None = None) -> tupl
     if rows.n_samples < 2:
         fits, n_unreached = predict(fit, fit.problem.distance.keys, fallback, n_jobs)
         return np.where(rows.zero_weight[:, None], fits, np.nan), n_unreached
-    if fit.algorithm.offers_path(fit.problem, len(rows)) and are_compiled(fit.problem, len(rows), 1):
+    offers = fit.problem.basis.degree and fit.algorithm.offers_path(fit.problem, len(rows))
+    if offers and are_compiled(fit.problem, len(rows), 1):
         return _predict_left_out_by_loops(fit, fallback, n_jobs)
     left_out = leave_one_out(fit, fallback, n_jobs)
     return left_out.predictions, left_out.n_unreached
@@ -166,7 +167,7 @@ def _predict_left_out_by_loops(fit, fallback, n_jobs):
     """The same, by compiled loops over all pairs, and without these where they cannot tell."""
     problem = fit.problem
     _check_samples(problem)
-    fits = fits_left_out(problem, np.arange(len(problem.rows)), np.ones(1), n_jobs)[0]
+    fits = fits_left_out(problem, np.arange(len(problem.rows)), np.ones(1), [problem.ridge], n_jobs)[0][0, 0]
     fits = problem.rows.frame.offset + within_limit(problem, fits)
     unknown = np.flatnonzero(np.isnan(fits).any(axis=1))
     if len(unknown) == 0:
@@ -179,6 +180,29 @@ def _predict_left_out_by_loops(fit, fallback, n_jobs):
 def left_out_of(problem: Problem, algorithm: str, fallback: str, n_jobs: int | None, indices: np.ndarray) -> LeftOut:
     """Leave-one-out predictions of the samples of these indices, by the named algorithm made for them alone."""
     return leave_one_out(Fit(build(algorithm, problem)), fallback, n_jobs, indices)
+
+
+def mean_squares_with_ridges(
+    problem: Problem,
+    ridges: Sequence[float],
+    algorithm: str,
+    fallback: str,
+    n_jobs: int | None,
+    indices: np.ndarray,
+) -> np.ndarray:
+    """The mean squared errors of these predictions with each of some ridges in place of the problem's: (n_ridges,).
+
+    All samples have to be reached.
+    """
+    if are_compiled(problem, len(indices), 1):
+        fits = problem.rows.frame.offset + fits_left_out(problem, indices, np.ones(1), ridges, n_jobs)[0][0]
+        if not np.isnan(fits).any():
+            targets = problem.rows.targets[indices]
+            return np.array([problem.rows.mean_square(indices, targets - each) for each in fits])
+    left_out = left_out_of(problem, algorithm, fallback, n_jobs, indices)
+    return np.array(
+        [(left_out if ridge == problem.ridge else left_out.with_ridge(ridge)).mean_square for ridge in ridges]
+    )
 
 
 def left_out_of_path(path: Path, multiples: np.ndarray, fallback: str, n_jobs: int | None = None) -> Iterator[LeftOut]:
@@ -198,18 +222,22 @@ def mean_squares_of_path(path: Path, multiples: np.ndarray, fallback: str, n_job
     _check_samples(path.problem)
     problem, indices, errors = path.problem, path.indices, np.empty(len(multiples))
     rest = np.ones(len(multiples), dtype=bool)
-    if are_compiled(problem, len(indices), len(multiples)):
-        fits = problem.rows.frame.offset + fits_left_out(problem, indices, multiples, n_jobs)
+    if problem.basis.degree and are_compiled(problem, len(indices), len(multiples)):
+        fits, of_keys = (each[:, 0] for each in fits_left_out(problem, indices, multiples, [problem.ridge], n_jobs))
         unknown = np.isnan(fits).any(axis=2)
-        rest = unknown.mean(axis=1) > _MANY
+        rest = (unknown & ~of_keys).mean(axis=1) > _MANY
+        which, sample = np.nonzero(unknown & of_keys & ~rest[:, None])
+        if len(which):
+            left_out, queries = indices[sample], problem.distance.keys[indices[sample]]
+            fits[which, sample] = fits_of_nearest(problem, queries, left_out, multiples[which], n_jobs)
+        fits, unknown = fits + problem.rows.frame.offset, np.isnan(fits).any(axis=2)
         for k in np.flatnonzero(~rest):
             some = np.flatnonzero(unknown[k])
             if len(some):
-                scaled = problem.with_bandwidth(problem.distance.bandwidth * multiples[k])
-                fits[k, some] = left_out_of(scaled, "auto", fallback, n_jobs, indices[some]).predictions
+                others = left_out_of_path(path.take(some), multiples[k : k + 1], fallback, n_jobs)
+                fits[k, some] = next(others).predictions
             errors[k] = problem.rows.mean_square(indices, problem.rows.targets[indices] - fits[k])
-    left_out = left_out_of_path(path, multiples[rest], fallback, n_jobs)
-    errors[rest] = [each.mean_square for each in left_out]
+    errors[rest] = [each.mean_square for each in left_out_of_path(path, multiples[rest], fallback, n_jobs)]
     return errors
 
 

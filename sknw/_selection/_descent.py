@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.optimize import minimize
 
-from sknw._fit._gradient import error_gradient
+from sknw._fit._gradient import error_gradient, left_out_error
 from sknw._fit._leave_one_out import left_out_of
 from sknw._problem._bases import BASES
 from sknw._problem._problem import Problem
@@ -86,7 +86,7 @@ class BandwidthDescent:
         self._no_error = _NO_ERROR * self._variance
         self.active = np.isfinite(self._unit)
         self.tried: list[tuple[np.ndarray, float]] = []
-        self._known: dict[bytes, tuple[float, np.ndarray]] = {}
+        self._known: dict[bytes, tuple[float, np.ndarray | None]] = {}
 
     def bandwidth(self, logs: np.ndarray) -> np.ndarray:
         """(n_features,), inf for features that are not active."""
@@ -100,7 +100,7 @@ class BandwidthDescent:
 
     def error(self, logs: np.ndarray) -> float:
         """The error at these logarithms."""
-        return self._error(logs)[0]
+        return self._error(logs, with_gradient=False)[0]
 
     def slope_start(self, logs: np.ndarray) -> np.ndarray:
         """Logarithms that are the lower, the steeper the targets are in a feature, for lines fitted at these ones."""
@@ -177,24 +177,27 @@ class BandwidthDescent:
         objective = np.log(error / self._variance) + shrinkage * deviations @ deviations
         return _rounded(objective), _rounded(gradient / error + 2 * shrinkage * deviations, _SLOPE_BITS)
 
-    def _error(self, logs):
-        """The error and its gradient, zero for a compact kernel."""
+    def _error(self, logs, with_gradient=True):
+        """The error and, if it is wanted or known, its gradient, zero for a compact kernel."""
         bandwidth, ridge = self.bandwidth(logs), self.ridge(logs)
         key = np.append(bandwidth, ridge).tobytes()
         known = self._known.get(key)
+        if known is not None and (known[1] is not None or not with_gradient):
+            return known
+        problem = replace(self._problem, ridge=ridge) if self._ridges is not None else self._problem
+        problem, gradient = problem.with_bandwidth(bandwidth), None
+        if not self._smooth:
+            error, gradient = left_out_of(problem, *self._options.errors, self.indices).mean_square, np.zeros(len(logs))
+        elif with_gradient:
+            error, by_metric, by_ridge = error_gradient(problem, self.indices, self._options.n_jobs)
+            gradient = by_metric.diagonal() if self._ridges is None else np.append(by_metric.diagonal(), by_ridge)
+        else:
+            error = left_out_error(problem, self.indices, self._options.n_jobs)
         if known is None:
-            problem = replace(self._problem, ridge=ridge) if self._ridges is not None else self._problem
-            problem = problem.with_bandwidth(bandwidth)
-            if self._smooth:
-                error, by_metric, by_ridge = error_gradient(problem, self.indices, self._options.n_jobs)
-                gradient = by_metric.diagonal()
-                known = error, gradient if self._ridges is None else np.append(gradient, by_ridge)
-            else:
-                known = left_out_of(problem, *self._options.errors, self.indices).mean_square, np.zeros(len(logs))
-            self._known[key] = known
-            self.tried.append((bandwidth, known[0]))
+            self.tried.append((bandwidth, error))
             self._options.step()
-        return known
+        self._known[key] = error, gradient
+        return error, gradient
 
 
 def _rounded(numbers, bits=_BITS):

@@ -7,7 +7,7 @@ definition has them: in float64, from differences, in the log domain where the k
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import ClassVar
 
 import numpy as np
@@ -16,7 +16,7 @@ from sknw._algorithms._boxes import split
 from sknw._algorithms._protocol import Algorithm
 from sknw._algorithms.brute._compiled_loop import CompiledLoop
 from sknw._algorithms.brute._device_loop import DeviceLoop
-from sknw._algorithms.brute._path import PairPath
+from sknw._algorithms.brute._path import PairPath, keeps
 from sknw._algorithms.brute._precision import DOUBLE, SINGLE
 from sknw._compiled import _readiness
 from sknw._compiled._readiness import is_usable
@@ -100,20 +100,22 @@ class Brute(Algorithm):
         order, distance = None, self.problem.distance
         if not len(queries):
             return self.problem.empty_sums(0)
-        size, tile_sums = _QUERIES, self._tile_sums
+        is_expanded, tile_sums = self.problem.basis.n_expanded(distance.n_coordinates), self._tile_sums
         if _PAIR * len(queries) * len(self._values) > _readiness.LEAST_SECONDS and CompiledLoop.is_worth(
             self.problem, _seconds(self.problem, len(queries))
         ):
-            size, tile_sums = self._compiled_loop.tile_size, self._compiled_loop.tile_sums
+            if not is_expanded:
+                return self._compiled_loop.sums(queries, excluded, n_jobs)
+            tile_sums = partial(self._compiled_loop.sums, n_jobs=None)
         # In several tiles, neighbours share an expansion point.
-        if len(queries) > size and self.problem.basis.n_expanded(distance.n_coordinates):
-            leaves, _ = split(queries, distance.scaled_bandwidth, size)
+        if len(queries) > _QUERIES and is_expanded:
+            leaves, _ = split(queries, distance.scaled_bandwidth, _QUERIES)
             order = leaves[leaves >= 0]
             queries, excluded = queries[order], None if excluded is None else excluded[order]
         tiles = map_tiles(
             lambda tile: tile_sums(queries[tile], None if excluded is None else excluded[tile]),
             len(queries),
-            size,
+            _QUERIES,
             n_jobs,
         )
         sums = Sums(*map(np.concatenate, zip(*tiles, strict=True)))
@@ -131,7 +133,7 @@ class Brute(Algorithm):
         if problem.rows.device is not None:
             return False
         quick = problem.distance.has_coordinates and problem.kernel.log_ratio is None
-        return not quick or PairPath.keeps(problem, n_indices)
+        return not quick or keeps(problem, n_indices)
 
     @staticmethod
     def path(problem: Problem, indices: np.ndarray) -> PairPath:

@@ -18,7 +18,7 @@ from sknw._problem._definition import put_exact_sums
 from sknw._problem._monomials import monomials
 from sknw._problem._problem import Problem
 from sknw._problem._sums import Sums
-from sknw._tiles import batches
+from sknw._tiles import batches, even_size, map_tiles
 
 # How much farther than the nearest keys are that matter, at most.
 _BEYOND_NEAREST = 9.0
@@ -29,8 +29,9 @@ _AT_THE_EDGE = 8 * DOUBLE.farthest[0] * DOUBLE.rounding
 # Below this many features, differences are as fast as products; beyond the second, a product of matrices is faster.
 _FEW_FEATURES, _MANY_FEATURES = 5, 16
 
-# Queries that share an expansion point, pairs that a thread works on at a time, and blocks of keys in a matrix.
-_NEIGHBOURS, _PAIRS, _BLOCKS = 256, 2**22, 4
+# Queries that share an expansion point, pairs that a thread works on at a time at least, and the queries and blocks of
+# keys of a matrix.
+_NEIGHBOURS, _PAIRS, _WIDE, _BLOCKS = 256, 2**22, 1024, 1
 
 # The square of the distance of what fills the last block up.
 _NOWHERE = 1e30
@@ -53,9 +54,7 @@ class CompiledLoop:
         counted, self._problem, self._precision = np.flatnonzero(~rows.zero_weight), problem, _precision(problem)
         self._products = _takes_products(problem, self._precision)
         self._radius = np.sqrt(distance.radius_square)
-        # How many queries a tile has at most.
-        is_expanded = problem.basis.n_expanded(distance.n_coordinates)
-        self.tile_size = _NEIGHBOURS if is_expanded else max(_NEIGHBOURS, _PAIRS // len(rows))
+        self._is_expanded = bool(problem.basis.n_expanded(distance.n_coordinates))
 
         def blocks(columns, fill=0.0):
             return in_blocks(columns[counted].astype(self._precision.dtype, copy=False), fill)
@@ -68,7 +67,7 @@ class CompiledLoop:
                 np.append(0 * nowhere, [_NOWHERE, 1]),
             )
         self._keys, self._values = blocks(keys, nowhere), blocks(rows.values)
-        if is_expanded:
+        if self._is_expanded:
             self._coordinates = blocks(distance.keys)
         self._numbers = np.where(rows.zero_weight, -1, np.cumsum(~rows.zero_weight) - 1)
 
@@ -99,24 +98,33 @@ class CompiledLoop:
         """About how many seconds as many queries as keys take, once it is compiled."""
         return (_PAIR + _VALUE * (problem.n_values - 2)) * float(len(problem.rows)) ** 2
 
-    def tile_sums(self, queries: np.ndarray, excluded: np.ndarray | None) -> Sums:
-        """Kernel sums of a tile of queries, with exact zeros where no key is in reach."""
+    def sums(self, queries: np.ndarray, excluded: np.ndarray | None, n_jobs: int | None) -> Sums:
+        """Kernel sums, with exact zeros where no key is in reach: of neighbours, if sums need an expansion point."""
         problem, kernel = self._problem, self._problem.kernel
         tile = self._tile(queries, excluded)
         sums, redo = problem.empty_sums(len(queries)), tile.radii > self._precision.farthest[self._products]
-        sums.values[:], sums.expansion_point[:] = self._values_of(tile), tile.expansion_point
+        sums.values[:], sums.expansion_point[:] = self._values_of(tile, n_jobs), tile.expansion_point
         if kernel.log_ratio is not None:
-            redo |= self._put_sums_by_the_nearest(sums, tile)
+            redo |= self._put_sums_by_the_nearest(sums, tile, n_jobs)
             outside = problem.distance.reference(queries)
             if outside.any():
                 sums.log_scale[:] -= kernel.log_ratio(np.zeros_like(outside), outside)
         else:
             redo |= sums.values[:, -1] < self._precision.borderline
             if kernel.is_flat:  # it jumps
-                redo |= self._values_of(tile, 1 - _AT_THE_EDGE)[:, -1] != sums.values[:, -1]
-        redo |= problem.basis.ill_conditioned(sums, problem.conditions)
-        put_exact_sums(problem, sums, np.flatnonzero(redo), queries, excluded)
+                redo |= self._values_of(tile, n_jobs, 1 - _AT_THE_EDGE)[:, -1] != sums.values[:, -1]
+        some = np.flatnonzero(redo | problem.basis.ill_conditioned(sums, problem.conditions))
+        self._in_tiles(
+            lambda part: put_exact_sums(problem, sums, some[part], queries, excluded), len(some), _NEIGHBOURS, n_jobs
+        )
         return sums
+
+    def _in_tiles(self, function, n_queries, size, n_jobs):
+        """Call a function for tiles of queries; neighbours that share an expansion point are one."""
+        if self._is_expanded or not n_queries:
+            function(slice(None))
+        else:
+            map_tiles(function, n_queries, size, n_jobs)
 
     def _tile(self, queries, excluded):
         points = self._problem.distance.centred(queries)
@@ -129,7 +137,7 @@ class CompiledLoop:
         point = self._problem.basis.expansion_point(queries, self._problem.distance.bounds)
         return _Tile(points.astype(self._precision.dtype, copy=False), radii, left_out, point)
 
-    def _put_sums_by_the_nearest(self, sums, tile):
+    def _put_sums_by_the_nearest(self, sums, tile, n_jobs):
         """Put the sums of queries whose weights underflow in their place, in units of that of the nearest key.
 
         And tell for which that is not exact enough.
@@ -140,8 +148,8 @@ class CompiledLoop:
         some = np.flatnonzero(redo)
         if len(some):
             tile = tile.take(some)
-            lowest = self._nearest(tile)
-            sums.values[some] = self._values_of(tile, 1.0, lowest)
+            lowest = self._nearest(tile, n_jobs)
+            sums.values[some] = self._values_of(tile, n_jobs, 1.0, lowest)
             sums.log_scale[some] = log_ratio(np.zeros_like(lowest), lowest)
             errors = 2 * precision.rounding * tile.radii * (np.sqrt(lowest) + _BEYOND_NEAREST)
             redo[some] = (errors > precision.tolerance) | (sums.values[some, -1] < precision.underflow)
@@ -153,40 +161,59 @@ class CompiledLoop:
         """A tuple of as many numbers as there are features."""
         return (0,) * self._problem.distance.n_coordinates
 
-    def _values_of(self, tile, factor=1.0, t0=None):
+    def _values_of(self, tile, n_jobs, factor=1.0, t0=None):
         """Sums, with squared distances times a factor, in units of the kernel at t0: (n_queries, n_values)."""
         from sknw._compiled._pairs import sum_moments, sum_pairs, sum_products
 
-        problem, point = self._problem, tile.expansion_point
+        problem, point, all_values = (
+            self._problem,
+            tile.expansion_point,
+            np.zeros((len(tile.points), self._problem.n_values)),
+        )
         kernel = (kind_of(problem.kernel), factor), None if _has_own_loop(problem) else True
-        values = np.zeros((len(tile.points), problem.n_values))
-        pairs = self._dims(), self._products, *kernel, tile.points, self._keys, self._values, tile.left_out
-        t0 = np.zeros(len(values)) if t0 is None else t0
-        if _is_wide(problem):
-            for blocks, squares in self._squares(tile):
-                left_out = tile.left_out - blocks.start * squares.shape[2]
-                sum_products(*kernel, squares, self._values[blocks], left_out, t0, values)
-        elif not len(point):
-            sum_pairs(*pairs, t0, values)
-        else:
-            lower, terms = (monomials(len(point), power * problem.basis.degree) for power in (1, 2))
-            sum_moments(*pairs, t0, (self._coordinates, point, *terms.recurrence, len(lower)), values)
-        return values
+        all_t0 = np.zeros(len(all_values)) if t0 is None else t0
 
-    def _nearest(self, tile):
+        def put(part):
+            some, t0, values = tile.take(part), all_t0[part], all_values[part]
+            pairs = self._dims(), self._products, *kernel, some.points, self._keys, self._values, some.left_out
+            if _is_wide(problem):
+                for blocks, squares in self._squares(some):
+                    left_out = some.left_out - blocks.start * squares.shape[2]
+                    sum_products(*kernel, squares, self._values[blocks], left_out, t0, values)
+            elif not len(point):
+                sum_pairs(*pairs, t0, values)
+            else:
+                lower, terms = (monomials(len(point), power * problem.basis.degree) for power in (1, 2))
+                sum_moments(*pairs, t0, (self._coordinates, point, *terms.recurrence, len(lower)), values)
+
+        self._in_tiles(put, len(all_values), self._tile_size(len(all_values)), n_jobs)
+        return all_values
+
+    def _nearest(self, tile, n_jobs):
         """The squared distances of the nearest keys that count."""
         from sknw._compiled._pairs import find_nearest
 
-        lowest = np.full(len(tile.points), _NOWHERE)
-        if not _is_wide(self._problem):
-            find_nearest(self._dims(), self._products, tile.points, self._keys, tile.left_out, lowest)
-            return lowest
-        for blocks, squares in self._squares(tile):
-            block, place = np.divmod(tile.left_out - blocks.start * squares.shape[2], squares.shape[2])
-            hit = np.flatnonzero((block >= 0) & (block < len(squares)))
-            squares[block[hit], hit, place[hit]] = np.inf
-            np.minimum(lowest, squares.min(axis=(0, 2)), out=lowest)
-        return np.maximum(lowest, 0)
+        all_lowest = np.full(len(tile.points), _NOWHERE)
+
+        def put(part):
+            some, lowest = tile.take(part), all_lowest[part]
+            if not _is_wide(self._problem):
+                find_nearest(self._dims(), self._products, some.points, self._keys, some.left_out, lowest)
+                return
+            for blocks, squares in self._squares(some):
+                block, place = np.divmod(some.left_out - blocks.start * squares.shape[2], squares.shape[2])
+                hit = np.flatnonzero((block >= 0) & (block < len(squares)))
+                squares[block[hit], hit, place[hit]] = np.inf
+                np.minimum(lowest, squares.min(axis=(0, 2)), out=lowest)
+
+        self._in_tiles(put, len(all_lowest), self._tile_size(len(all_lowest)), n_jobs)
+        return np.maximum(all_lowest, 0)
+
+    def _tile_size(self, n_queries):
+        """How many of so many queries a thread sums at a time."""
+        return (
+            _WIDE if _is_wide(self._problem) else even_size(n_queries, max(_NEIGHBOURS, _PAIRS // len(self._numbers)))
+        )
 
     def _squares(self, tile):
         """Squared distances of the keys of some blocks at a time, from a product: (n_blocks, n_queries, BLOCK)."""

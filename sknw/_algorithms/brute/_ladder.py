@@ -76,7 +76,10 @@ class Ladder:
         given = self._keys, self._scales, self._counted, self._columns, (factors, doubled, limits), self._is_positive
 
         def tile_sums(tile):
-            put_sums(self._kind, self._indices[tile], *given, lowest[tile], sums[:, :, tile])
+            # Always beside each other in memory: loops are compiled for each way to lie there.
+            part = np.empty((*sums.shape[:2], tile.stop - tile.start))
+            put_sums(self._kind, self._indices[tile], *given, lowest[tile], part)
+            sums[:, :, tile] = part
 
         map_tiles(tile_sums, len(lowest), max(1, _PAIRS // (self._counted.size * len(factors))), n_jobs)
         return lowest, sums[: self._n_values].reshape(self._n_values, -1).T

@@ -81,6 +81,11 @@ class _Pairs(NamedTuple):
         return _Pairs(self.query.take(indices), self.key.take(indices), self.t.take(indices))
 
 
+def keeps(problem: Problem, n_indices: int) -> bool:
+    """Whether the distances of so many keys are kept."""
+    return n_indices * len(problem.rows) <= problem.distance.max_kept_pairs
+
+
 class PairPath:
     """Sums over all pairs of some keys with all others: a `Path` of `_algorithms/_protocol.py`.
 
@@ -97,12 +102,11 @@ class PairPath:
         if self._is_symmetric:  # among all keys, in this order, each pair is met twice
             problem, indices = problem.take(indices), np.arange(len(indices))
         self.problem, self.indices = problem, indices
-        self.is_kept = self.keeps(problem, len(indices))
+        self.is_kept = keeps(problem, len(indices))
 
-    @staticmethod
-    def keeps(problem: Problem, n_indices: int) -> bool:
-        """Whether the distances of so many keys are kept."""
-        return n_indices * len(problem.rows) <= problem.distance.max_kept_pairs
+    def take(self, some: np.ndarray) -> PairPath:
+        """The path of some of the keys."""
+        return PairPath(self.problem, self.indices[some])
 
     _all_columns: tuple[np.ndarray, np.ndarray] | None = None
 

@@ -10,15 +10,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sknw._accuracy import TIED, TREE_FAR_KEYS, TREE_UNDERFLOW
+from sknw._accuracy import TIED, TREE_FAR_KEYS, TREE_SINGLE, TREE_UNDERFLOW
 from sknw._algorithms._boxes import proportions
-from sknw._compiled._kinds import kind_of
+from sknw._compiled._kinds import KINDS, kind_of
 from sknw._problem._monomials import monomials
 from sknw._problem._problem import Problem
 from sknw._problem._sums import Nearest, Sums
-from sknw._tiles import map_tiles
+from sknw._tiles import even_size, map_tiles
 
-# Groups of queries in a tile, which one thread works on.
+_GAUSSIAN, _EPANECHNIKOV = KINDS["gaussian"], KINDS["epanechnikov"]
+
+# Groups of queries in a tile, which one thread works on, at least.
 _GROUPS = 25
 
 # Sums of a kernel that ends are told if they are below this and a key's squared distance is about one by so much: its
@@ -75,7 +77,13 @@ class CompiledSums:
             self._drop = float(np.log(weight.sum() / weight.min() / self._far))
         # Between keys and queries that are not far outside.
         self._farthest = 25 * (np.square(problem.distance.coordinates.ptp / 2) * self._scale).sum()
-        self._columns = _columns(n_features, basis.degree, problem.rows.targets.shape[1])
+        n_outputs = problem.rows.targets.shape[1]
+        self._columns = _columns(n_features, basis.degree, n_outputs)
+        # The two kernels used most have loops of their own for the sums of one target.
+        self._plain = kind_of(kernel) if basis.degree == 0 and n_outputs == 1 else None
+        if self._plain == _GAUSSIAN:
+            self._seen = _seen(self._leaves, self._scale, self._factor)
+            self._rough = TREE_SINGLE if _fit_single(*self._seen[1]) else 0.0
 
     @staticmethod
     def serves(problem: Problem) -> bool:
@@ -88,8 +96,8 @@ class CompiledSums:
 
     def sums(self, queries: np.ndarray, excluded: np.ndarray | None, n_jobs: int | None) -> tuple[Sums, np.ndarray]:
         """Kernel sums, and for which queries they are not to be trusted: (n_queries,)."""
+        from sknw._compiled._tree_groups import QUERIES
         from sknw._compiled._tree_split import split
-        from sknw._compiled._tree_sums import QUERIES
 
         distance = self._problem.distance
         sums = self._problem.empty_sums(len(queries))
@@ -103,7 +111,8 @@ class CompiledSums:
             some, redo[order[tile]] = self._tile_sums(points[tile], left_out[tile])
             sums.put(order[tile], some)
 
-        map_tiles(put_tile, len(points), _GROUPS * QUERIES, n_jobs)
+        n_groups = even_size(-(-len(points) // QUERIES), _GROUPS)
+        map_tiles(put_tile, len(points), n_groups * QUERIES, n_jobs)
         return sums, redo
 
     def nearest(self, queries: np.ndarray, excluded: np.ndarray | None) -> Nearest:
@@ -130,7 +139,7 @@ class CompiledSums:
 
     def _tile_sums(self, points, left_out):
         """Sums of a tile of queries in the order of groups, and which are not to be trusted."""
-        from sknw._compiled._tree_sums import QUERIES, fill_sums
+        from sknw._compiled._tree_groups import QUERIES
 
         problem, kernel = self._problem, self._problem.kernel
         sums, starts = problem.empty_sums(len(points)), np.arange(0, len(points), QUERIES)
@@ -147,12 +156,29 @@ class CompiledSums:
             reach = np.square(u + kernel.step(u, np.full_like(u, self._drop))) / self._factor
             reach = np.minimum(reach, self._farthest)
             sums.log_scale[:] = kernel.log_ratio(np.zeros_like(t0), t0 * self._factor)
-        values, kind = np.zeros(sums.values.shape), (kind_of(kernel), self._factor)
-        limits, terms = (self._far, reach, highest), (*self._columns, origin)
-        fill_sums(self._scale, kind, limits, tuple(self._leaves[:-1]), terms, (points, left_out, t0), values)
+        values = np.zeros(sums.values.shape)
+        self._add((reach, highest), (points, left_out, t0), origin, values)
         sums.values[:] = values
         redo = self._borderline(points, values[:, -1]) if kernel.log_ratio is None else values[:, -1] < TREE_UNDERFLOW
         return sums, redo | problem.basis.ill_conditioned(sums, problem.conditions)
+
+    def _add(self, ends, queries, origin, values):
+        """Add up sums of a tile of queries."""
+        leaves, kind = tuple(self._leaves[:-1]), kind_of(self._problem.kernel)
+        if self._plain == _GAUSSIAN:
+            from sknw._compiled._tree_gaussian import fill_gaussian_sums
+
+            shares = self._far, self._rough
+            fill_gaussian_sums(self._scale, self._factor, shares, ends, leaves, self._seen, queries, values)
+        elif self._plain == _EPANECHNIKOV:
+            from sknw._compiled._tree_epanechnikov import fill_epanechnikov_sums
+
+            fill_epanechnikov_sums(self._scale, self._factor, ends[0], leaves, queries, values)
+        else:
+            from sknw._compiled._tree_sums import fill_sums
+
+            kernel, terms = (kind, self._factor), (*self._columns, origin)
+            fill_sums(self._scale, kernel, self._far, ends, leaves, terms, queries, values)
 
     def _borderline(self, points, weight):
         """Which sums of a kernel that ends rounding decides."""
@@ -193,6 +219,23 @@ def _moments(keys, values):
     steps = keys - (keys.min(axis=2, keepdims=True) + keys.max(axis=2, keepdims=True)) / 2
     powers = np.concatenate([np.ones_like(steps[:, :1]), steps, steps**2], axis=1)
     return powers @ values.swapaxes(1, 2)
+
+
+def _seen(leaves, scale, factor):
+    """Coordinates and logarithms of weights, seen from the middles of leaves, and values; both also in single."""
+    keys, values, (low, high), *_ = leaves
+    about = np.empty((len(keys), keys.shape[1] + 1, keys.shape[2]))
+    np.subtract(keys, (low + high).reshape(len(low), -1).T[:, :, None] / 2, out=about[:, :-1])
+    np.einsum("ljk,ljk,j->lk", about[:, :-1], about[:, :-1], np.array(scale), out=about[:, -1])
+    about[:, -1] *= -0.5 * np.log2(np.e) * factor
+    with np.errstate(over="ignore", under="ignore"):
+        return (about, values), (about.astype(np.float32), values.astype(np.float32))
+
+
+def _fit_single(about, values):
+    """Whether single precision holds coordinates, values and weights to its last digit."""
+    targets, weights = np.abs(values[:, 0]), values[:, 1]
+    return np.isfinite(about).all() and 1e-30 < targets.max() < 1e30 and weights[weights > 0].min() > 1e-30
 
 
 def _units(distance):

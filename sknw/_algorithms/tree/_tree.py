@@ -28,6 +28,7 @@ from sknw._algorithms.tree._query_tiles import QueryTiles, Tile
 from sknw._algorithms.tree._radial_bounds import RadialBounds
 from sknw._compiled._readiness import is_there, is_usable, is_worth, would_be_worth
 from sknw._kernels import relative_weights
+from sknw._problem._definition import nearest, put_exact_sums
 from sknw._problem._problem import Problem
 from sknw._problem._sums import Nearest, Sums
 from sknw._tiles import add_products, batches, map_tiles, row_batch
@@ -51,6 +52,9 @@ _DIFFERENCE_COST = _Cost(1.2e-5, 1.2e-8)
 
 # The share of the time of NumPy that compiled loops take: for means, lines, parabolas, of which many sums are redone.
 _COMPILED_SHARES = 0.2, 0.35, 1.5
+
+# Queries that the definition answers in less time than leaves for NumPy take to make.
+_FEW_LEFT = 16
 
 # Below this many keys it takes longer to estimate how many pairs there are than to look at all.
 _FEW_KEYS = 200
@@ -166,6 +170,9 @@ class Tree(Algorithm):
         if len(queries) and self._takes_compiled(len(queries)):
             sums, redo = self._compiled_sums.sums(queries, excluded, n_jobs)
             rest = np.flatnonzero(redo)
+            if _are_few(rest, self):
+                put_exact_sums(self.problem, sums, rest, queries, excluded)
+                return sums
         else:
             sums, rest = self.problem.empty_sums(len(queries)), np.arange(len(queries))
         if len(rest):
@@ -202,6 +209,10 @@ class Tree(Algorithm):
             near, rest = np.flatnonzero(~far), np.flatnonzero(far)
             left_out = None if excluded is None else excluded[near]
             squares[near], values[near] = self._compiled_sums.nearest(queries[near], left_out)
+            if _are_few(rest, self):
+                left_out = None if excluded is None else excluded[rest]
+                squares[rest], values[rest] = nearest(self.problem, queries[rest], left_out)
+                rest = rest[:0]
 
         def put_tile(indices, tile):
             for group in tile.groups():
@@ -312,6 +323,11 @@ class Tree(Algorithm):
                 sums[group.positions] = candidates.sums(group, candidates.of_leaves(close[k] | further[k]))
         sums[underflow] = 0
         return sums
+
+
+def _are_few(rest, tree):
+    """Whether compiled loops leave so few queries that leaves for NumPy, if there are none yet, take longer."""
+    return len(rest) <= _FEW_LEFT and "_exact_sums" not in vars(tree)
 
 
 def _group_size(kernel):

@@ -1,48 +1,52 @@
-"""Tree plain: sums of one target over leaves of keys, in a loop for each of the two kernels used most, compiled."""
+"""Tree Epanechnikov: sums of one target by the Epanechnikov kernel, over leaves of neighbouring keys, compiled."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from sknw._compiled._exp2 import exp2
 from sknw._compiled._jit import EXACT, SUMS, jit, use_wide_vectors
+from sknw._compiled._tree_groups import QUERIES, SHELLS, choose_in_reach, excludes, fill_group_gaps, find_near
 from sknw._compiled._tree_leaves import KEYS, LEAVES, point_of, weighed
 
 # Of the files that it imports: numba keeps what it compiled until this file changes. `tests/stamps.py` writes it.
-_BUILT_ON = "a8771929267f"
-
-_LOG2_E = float(np.log2(np.e))
+_BUILT_ON = "5cdbbb5dfccc"
 
 # Squared distances that keys are at most apart are drawn out by this, for their rounding.
 _MARGIN = 1 + 1e-9
 
 
-@jit(SUMS)
-def add_gaussian(scale, factor, keys, values, leaf, points, chosen, units, n_chosen, sums):
-    """Add the values of a leaf, weighed by the Gaussian in units of that at a squared distance, to some sums."""
-    use_wide_vectors()
-    rate = -0.5 * _LOG2_E * factor
-    for i in range(n_chosen):
-        row, one, two = chosen[i], 0.0, 0.0
-        point, unit = point_of(scale, points, row), units[i]
-        for k in range(KEYS):
-            square = -unit
-            for j in range(len(scale)):
-                step = keys[leaf, j, k] - point[j]
-                square += weighed(scale, j, step * step)
-            weight = exp2(rate * square)
-            one += weight * values[leaf, 0, k]
-            two += weight * values[leaf, 1, k]
-        sums[row, 0] += one
-        sums[row, 1] += two
+@jit(EXACT)
+def fill_epanechnikov_sums(scale, factor, reach, leaves, queries, sums):
+    """Add up the sums of some queries, of which each QUERIES are a group, as `fill_sums` does."""
+    keys, values, boxes, blocks, weight, moments = leaves
+    points, excluded, t0 = queries
+    near, shells, further = np.empty(len(weight), np.int64), np.empty(len(weight), np.int64), np.empty(SHELLS)
+    corners, group, gaps = np.empty((2, len(scale))), np.empty((len(scale), QUERIES)), np.empty(QUERIES)
+    rows, units = np.empty(QUERIES, np.int64), np.empty(QUERIES)
+    for number in range(len(reach)):
+        start, stop = number * QUERIES, min((number + 1) * QUERIES, len(points))
+        n_near = find_near(
+            scale, reach[number], points, start, stop, boxes, blocks, weight, corners, group, near, shells, further
+        )
+        n_near = _add_whole(
+            scale, factor, reach[number], boxes, moments, corners, points, excluded, start, stop, near, n_near, sums
+        )
+        for place in range(n_near):
+            leaf = near[place]
+            fill_group_gaps(scale, boxes, leaf, group, t0, start, stop, gaps)
+            n_chosen = choose_in_reach(gaps, reach[number], t0, start, stop - start, rows, units)
+            if excludes(excluded, start, stop, leaf):
+                _add_without(scale, factor, keys, values, leaf, points, excluded, rows, n_chosen, sums)
+            else:
+                _add(scale, factor, keys, values, leaf, points, rows, n_chosen, sums)
 
 
 @jit(SUMS)
-def add_epanechnikov(scale, factor, keys, values, leaf, points, chosen, n_chosen, sums):
+def _add(scale, factor, keys, values, leaf, points, rows, n_chosen, sums):
     """Add the values of a leaf, weighed by the Epanechnikov kernel, to some sums."""
     use_wide_vectors()
     for i in range(n_chosen):
-        row, one, two = chosen[i], 0.0, 0.0
+        row, one, two = rows[i], 0.0, 0.0
         point = point_of(scale, points, row)
         for k in range(KEYS):
             square = 0.0
@@ -56,17 +60,27 @@ def add_epanechnikov(scale, factor, keys, values, leaf, points, chosen, n_chosen
         sums[row, 1] += two
 
 
-@jit(EXACT)
-def excludes(excluded, rows, n_rows, leaf):
-    """Whether a leaf has a key that does not count for one of some queries."""
-    found = False
-    for i in range(n_rows):
-        found |= excluded[rows[i]] // KEYS == leaf
-    return found
+@jit(SUMS)
+def _add_without(scale, factor, keys, values, leaf, points, excluded, rows, n_chosen, sums):
+    """The same without the key that does not count."""
+    use_wide_vectors()
+    for i in range(n_chosen):
+        row, one, two = rows[i], 0.0, 0.0
+        point, hit = point_of(scale, points, row), excluded[row] - leaf * KEYS
+        for k in range(KEYS):
+            square = 0.0
+            for j in range(len(scale)):
+                step = keys[leaf, j, k] - point[j]
+                square += weighed(scale, j, step * step)
+            weight = 0.0 if k == hit else max(1.0 - factor * square, 0.0)
+            one += weight * values[leaf, 0, k]
+            two += weight * values[leaf, 1, k]
+        sums[row, 0] += one
+        sums[row, 1] += two
 
 
 @jit(EXACT)
-def add_whole(scale, factor, reach, boxes, moments, corners, points, excluded, start, stop, near, n_near, sums):
+def _add_whole(scale, factor, reach, boxes, moments, corners, points, excluded, start, stop, near, n_near, sums):
     """Add leaves that a group of queries reaches as a whole, by the Epanechnikov kernel, and keep the others in `near`.
 
     There the kernel is a polynomial, so that sums over keys are sums of their powers times powers of the query. These
@@ -77,14 +91,14 @@ def add_whole(scale, factor, reach, boxes, moments, corners, points, excluded, s
     n_near : int
         How many are kept.
     """
-    n_features, rows, total, n_kept = len(scale), np.arange(start, stop), np.zeros(moments.shape[1:]), 0
+    n_features, total, n_kept = len(scale), np.zeros(moments.shape[1:]), 0
     for place in range(n_near):
         leaf, farthest = near[place], 0.0
         block, i = leaf // LEAVES, leaf % LEAVES
         for j in range(n_features):
             step = max(boxes[1, j, block, i] - corners[0, j], corners[1, j] - boxes[0, j, block, i])
             farthest += weighed(scale, j, step * step)
-        if farthest * _MARGIN > reach or excludes(excluded, rows, len(rows), leaf):
+        if farthest * _MARGIN > reach or excludes(excluded, start, stop, leaf):
             near[n_kept] = leaf
             n_kept += 1
             continue
