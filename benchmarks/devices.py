@@ -17,7 +17,7 @@ import tempfile
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from functools import partial
 from pathlib import Path
 
@@ -346,10 +346,11 @@ def keops(arguments, library, dtype):
     """The same by KeOps, where it is."""
     h = bandwidth_of("wide", arguments.n)
     with guarded("torch", "KeOps, wide, offset 0", dtype) as begin:
-        import pykeops
+        with redirect_stdout(sys.stderr):  # it tells there what it has not found
+            import pykeops
 
-        pykeops.set_verbose(False)
-        from pykeops.torch import LazyTensor
+            pykeops.set_verbose(False)
+            from pykeops.torch import LazyTensor
 
         X, y, Q, _ = data(arguments.n, FEATURES, dtype)
         keys, queries = LazyTensor(library.put(X)[None] / h), LazyTensor(library.put(Q)[:, None] / h)
